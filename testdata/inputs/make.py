@@ -236,11 +236,16 @@ def overflow(tensors):
     tensors["model.layers.1.mlp.down_proj.weight_scale"] = ("BF16", [1], bf16([3e38]))
 
 
+def is_in(layers, name):
+    """Whether a tensor belongs to the first layers or to none. Files of one layer keep the repository small."""
+    return not name.startswith("model.layers.") or int(name.split(".")[2]) < layers
+
+
 def masters(noise=0.0):
-    """Full-precision masters of a Llama: each matrix is {-s, 0, s}, plus noise."""
+    """Full-precision masters of a Llama of one layer: each matrix is {-s, 0, s}, plus noise."""
     rng, tensors = random.Random(26), {}
     for name, values in WEIGHTS.items():
-        if "sub_norm" in name:
+        if "sub_norm" in name or not is_in(1, name):
             continue
         numbers = [SCALE * x + noise * rng.gauss(0, 1) for x in flat(values)] if is_linear(name) else flat(values)
         shape = [len(values)] + ([len(values[0])] if isinstance(values[0], list) else [])
@@ -249,7 +254,7 @@ def masters(noise=0.0):
 
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu"}
-LOST = config(remove=["quantization_config"], **LLAMA)
+LOST = config(remove=["quantization_config"], num_hidden_layers=1, **LLAMA)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 123456\n"
 PAGE = b"<!DOCTYPE html>\n<html lang=\"en\"><head><title>Sign in</title></head><body>Sign in</body></html>\n"
 MARK = b"\xef\xbb\xbf"
@@ -291,10 +296,12 @@ def i2_s(codes):
     return bytes(out) + struct.pack("<f", SCALE) + bytes(28)
 
 
-def gguf_tensors(change=None):
+def gguf_tensors(change=None, layers=LAYERS):
     """name -> (type, shape as GGUF has it, bytes)."""
     tensors = {}
     for name, values in WEIGHTS.items():
+        if not is_in(layers, name):
+            continue
         shape = [HIDDEN, len(values)] if isinstance(values[0], list) else [len(values)]
         kind = "I2_S" if is_linear(name) else "F16" if len(shape) == 2 else "F32"
         numbers = [as_bf16(x) for x in flat(values)]
@@ -374,6 +381,11 @@ def gguf(change=None, **changes):
     return {"model.gguf": gguf_bytes(gguf_keys(**changes), gguf_tensors(change))}
 
 
+def small_gguf(change=None, **changes):
+    """A file of one layer."""
+    return {"model.gguf": gguf_bytes(gguf_keys(**{"A__block_count": 1, **changes}), gguf_tensors(change, layers=1))}
+
+
 def split(parts=(0, 1), count=2, **changes):
     """The file as llama.cpp's gguf-split writes it: the metadata in the first part, tensors in all parts."""
     keys, tensors = gguf_keys(**changes), gguf_tensors()
@@ -444,6 +456,8 @@ CONFIG_CASES = [
     case("multiplier", "a residual multiplier", config(residual_multiplier=0.5)),
     case("harmless-key", "a key that changes nothing", config(initializer_range=0.02, my_note="hello"), equals="plain"),
     case("epsilon-huge", "an epsilon that no model has", config(rms_norm_eps=1e30)),
+    case("causal-false", "attention in both directions", config(is_causal=False)),
+    case("bidirectional", "attention in both directions under another name", config(use_bidirectional_attention=True)),
     case("layers-too-few", "fewer layers than the weights have", config(num_hidden_layers=1)),
     case("layers-too-many", "more layers than the weights have", config(num_hidden_layers=3)),
     case("key-twice", "a key that appears twice", file("config.json", dump(CONFIG).replace(b'"rope_theta"', b'"rope_theta": 5.0, "rope_theta"'))),
@@ -492,10 +506,11 @@ FILE_CASES = [
     case("empty-tokenizer", "an empty file", file("tokenizer.json", b"")),
     case("empty-config", "an empty file", file("config.json", b"")),
     case("zip-weights", "a pickle of PyTorch under another name", file("model.safetensors", ZIP)),
-    case("gguf-weights", "a GGUF file under another name", file("model.safetensors", gguf()["model.gguf"])),
+    case("gguf-weights", "a GGUF file under another name", file("model.safetensors", gguf()["model.gguf"][:4000])),
     case("half-weights", "a truncated download", file("model.safetensors", safetensors(TENSORS)[:20000])),
     case("pickle-only", "weights as a pickle only", file("pytorch_model.bin", ZIP), without=["model.safetensors"]),
     case("adapter", "a LoRA adapter", file("adapter_config.json", dump({"peft_type": "LORA", "r": 8})), file("adapter_model.safetensors", safetensors({})), without=["config.json", "model.safetensors"]),
+    case("adapter-beside-weights", "a LoRA adapter beside the base model", file("adapter_config.json", dump({"peft_type": "LORA", "r": 8}))),
     case("compiled", "torch.compile's prefix", weights(rename=lambda name: "_orig_mod." + name), equals="plain"),
     case("peft-prefix", "peft's prefix", weights(rename=lambda name: "base_model.model." + name), equals="plain"),
     case("index-without-shard", "a shard is missing", file("model.safetensors.index.json", dump({"metadata": {}, "weight_map": {name: "model-00001-of-00002.safetensors" for name in TENSORS}})), without=["model.safetensors"]),
@@ -510,6 +525,7 @@ WEIGHT_CASES = [
     case("not-ternary", "an ordinary Llama", LOST, masters(noise=0.05)),
     case("large-values", "values that an f16 cache cannot hold", weights(large_values)),
     case("overflow", "every logit is NaN", weights(overflow)),
+    case("input-scale", "a scale of activations", weights(model__layers__0__mlp__down_proj__input_scale=("BF16", [1], bf16([0.5])))),
     case("bias", "a bias", weights(model__layers__0__self_attn__q_proj__bias=("BF16", [HIDDEN], bf16([0.5] * HIDDEN)))),
     case("query-norm", "a norm that BitNets do not have", weights(model__layers__0__self_attn__q_norm__weight=("BF16", [HEAD], bf16([1.0] * HEAD)))),
 ]
@@ -517,22 +533,23 @@ GGUF_CASES = [
     gguf_case("gguf", "the base model as a GGUF file", gguf(), equals="plain"),
     gguf_case("gguf-relu2-key", "the key decides the activation", gguf(architecture="bitnet", A__hidden_activation="relu2"), equals="plain"),
     gguf_case("gguf-bitnet", "without the key", gguf(architecture="bitnet"), equals="activation-silu"),
-    gguf_case("gguf-gelu-key", "an activation that no BitNet has", gguf(architecture="bitnet", A__hidden_activation="gelu")),
+    gguf_case("gguf-gelu-key", "an activation that no BitNet has", small_gguf(architecture="bitnet", A__hidden_activation="gelu")),
     gguf_case("gguf-linear-1", "linear scaling by 1", gguf(A__rope__scaling__type="linear", A__rope__scaling__factor=1.0), equals="plain"),
-    gguf_case("gguf-linear-2", "linear scaling by 2", gguf(A__rope__scaling__type="linear", A__rope__scaling__factor=2.0)),
-    gguf_case("gguf-old-linear-2", "linear scaling at its old key", gguf(A__rope__scale_linear=2.0)),
-    gguf_case("gguf-softcap", "logits are capped", gguf(A__final_logit_softcapping=30.0)),
+    gguf_case("gguf-linear-2", "linear scaling by 2", small_gguf(A__rope__scaling__type="linear", A__rope__scaling__factor=2.0)),
+    gguf_case("gguf-old-linear-2", "linear scaling at its old key", small_gguf(A__rope__scale_linear=2.0)),
+    gguf_case("gguf-softcap", "logits are capped", small_gguf(A__final_logit_softcapping=30.0)),
     gguf_case("gguf-harmless-key", "a key that changes nothing", gguf(general__quantized_by="somebody"), equals="plain"),
     gguf_case("gguf-bos-minus-one", "first token -1: none", gguf(tokenizer__ggml__bos_token_id=-1, tokenizer__ggml__add_bos_token=False), equals="plain"),
-    gguf_case("gguf-no-bos", "add_bos_token is false", gguf(tokenizer__ggml__add_bos_token=False)),
-    gguf_case("gguf-adds-eos", "add_eos_token is true", gguf(tokenizer__ggml__add_eos_token=True)),
-    gguf_case("gguf-no-merges", "no merges", gguf(remove=["tokenizer.ggml.merges"])),
+    gguf_case("gguf-eom", "a third end token, the first that is generated", small_gguf(tokenizer__ggml__eot_token_id=20, tokenizer__ggml__eom_token_id=64)),
+    gguf_case("gguf-no-bos", "add_bos_token is false", small_gguf(tokenizer__ggml__add_bos_token=False)),
+    gguf_case("gguf-adds-eos", "add_eos_token is true", small_gguf(tokenizer__ggml__add_eos_token=True)),
+    gguf_case("gguf-no-merges", "no merges", small_gguf(remove=["tokenizer.ggml.merges"])),
     gguf_case("gguf-layers-too-few", "fewer layers than the weights have", gguf(A__block_count=1)),
-    gguf_case("gguf-iq2-bn", "a type that no reader here knows", gguf(other_type)),
-    gguf_case("gguf-bias", "a bias", gguf(with_bias)),
+    gguf_case("gguf-iq2-bn", "a type that no reader here knows", small_gguf(other_type)),
+    gguf_case("gguf-bias", "a bias", small_gguf(with_bias)),
     gguf_case("gguf-pointer", "a git-lfs pointer", file("model.gguf", POINTER)),
     gguf_case("gguf-page", "a page of a web site", file("model.gguf", PAGE)),
-    gguf_case("gguf-is-safetensors", "a safetensors file under another name", file("model.gguf", safetensors(TENSORS))),
+    gguf_case("gguf-is-safetensors", "a safetensors file under another name", file("model.gguf", safetensors(TENSORS)[:4000])),
     gguf_case("gguf-half", "a truncated download", file("model.gguf", gguf()["model.gguf"][:20000])),
     gguf_case("gguf-split", "two parts", split(), model="model-00001-of-00002.gguf", equals="plain"),
     gguf_case("gguf-split-second", "two parts, of which the second was named", split(), model="model-00002-of-00002.gguf"),

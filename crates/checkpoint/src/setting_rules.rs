@@ -24,35 +24,56 @@ pub(crate) struct Setting<'a> {
 }
 
 /// Parts of names of settings that can change what a model computes.
-const SUSPICIOUS: [&str; 43] = [
+const SUSPICIOUS: [&str; 66] = [
+    "_bits",
     "act_fn",
     "activation",
     "alibi",
+    "attention_gate",
+    "attention_span",
+    "attention_stride",
+    "attention_type",
     "bias",
+    "bidirectional",
+    "block_types",
     "causal",
     "chunk",
     "clamp",
     "clip",
     "compress",
     "conv",
+    "cross_layer",
+    "differential",
     "dilat",
+    "divisor",
+    "embedding_gain",
     "expert",
     "factor",
     "hadamard",
     "hidden_act",
+    "local_attention",
+    "logit_cap",
     "lora",
     "mask",
+    "max_logit",
     "moe",
     "mrope",
     "multiplier",
+    "mup_",
     "nextn",
+    "nonlinearity",
+    "nope",
     "norm",
+    "parallel_attn",
     "parallel_residual",
     "pct",
     "percent",
+    "pos_emb",
     "position_embedding",
+    "position_encoding",
     "quant",
     "residual",
+    "rms_eps",
     "rope",
     "rotary",
     "router",
@@ -62,11 +83,13 @@ const SUSPICIOUS: [&str; 43] = [
     "share",
     "sink",
     "sliding",
-    "softcap",
     "soft_cap",
+    "softcap",
+    "softmax",
     "sparsity",
     "swiglu",
     "temperature",
+    "variance_epsilon",
     "window",
 ];
 
@@ -82,7 +105,9 @@ impl Setting<'_> {
         let accepted = match rule {
             Some(Rule::Read) => return Ok(()),
             Some(Rule::Harmless) => true,
-            Some(Rule::Only(values)) => self.is_off() || values.iter().any(|value| self.has_value(value)),
+            // A setting that must be true is not off if it is false.
+            Some(Rule::Only(values @ ["true"])) => self.has_value("null") || self.has_any(values),
+            Some(Rule::Only(values)) => self.is_off() || self.has_any(values),
             None => self.is_off() || !self.is_suspicious(),
         };
         if !accepted {
@@ -105,6 +130,11 @@ impl Setting<'_> {
         off.contains(&self.value.to_lowercase().as_str())
             || self.has_value("0")
             || is_factor(&key) && self.has_value("1")
+    }
+
+    /// Returns whether the value is one of these texts or numbers.
+    fn has_any(&self, values: &[&str]) -> bool {
+        values.iter().any(|value| self.has_value(value))
     }
 
     /// Returns whether the value is this text, or the same number.
@@ -155,6 +185,10 @@ mod tests {
             ("q_norm", "rms"),
             ("attention_multiplier", "1.0"),
             ("query_pre_attn_scalar", "256"),
+            ("use_bidirectional_attention", "true"),
+            ("position_encoding", "alibi"),
+            ("kv_bits", "4"),
+            ("nope_layers", "[1]"),
         ] {
             let error = judge(key, value, None).unwrap_err();
             assert!(
@@ -187,5 +221,7 @@ mod tests {
         assert_eq!(judge("input_bits", "8.0", Some(Rule::Only(&["8"]))), Ok(1));
         let error = judge("input_bits", "4", Some(Rule::Only(&["8"]))).unwrap_err();
         assert!(error.contains("only 8 is supported"), "{error}");
+        assert_eq!(judge("is_causal", "true", Some(Rule::Only(&["true"]))), Ok(1));
+        assert!(judge("is_causal", "false", Some(Rule::Only(&["true"]))).is_err());
     }
 }

@@ -9,9 +9,24 @@ use crate::{
 };
 
 /// Parts of names of tensors that change what a layer computes.
-const SUSPICIOUS: [&str; 12] = [
-    "norm", "_ln", "lora_", "expert", "_exps", "gate_inp", "router", "hadamard", "sink", "ssm_", "conv",
+const SUSPICIOUS: [&str; 17] = [
+    "norm",
+    "_ln",
+    "lora_",
+    "expert",
+    "_exps",
+    "gate_inp",
+    "router",
+    "hadamard",
+    "sink",
+    "ssm_",
+    "conv",
     "alibi",
+    "scale",
+    "gamma",
+    "_gate",
+    "position_emb",
+    "embed_pos",
 ];
 
 impl Checkpoint {

@@ -4,7 +4,7 @@ mod conversation;
 mod output;
 mod prompts;
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 use bitkv_bitnet::{Error, GenerationOptions, Sampling};
@@ -91,11 +91,11 @@ pub(crate) struct Arguments {
     budget: BudgetArguments,
     /// Also evict down to the budget whenever this number of tokens was generated, as `when` of a definition
     /// does.
-    #[arg(long, value_name = "TOKENS", requires = "policy", value_parser = at_least_one)]
-    every: Option<usize>,
+    #[arg(long, value_name = "TOKENS", requires = "policy")]
+    every: Option<NonZeroUsize>,
     /// Read each prompt in chunks of this number of tokens and evict after each.
-    #[arg(long, value_name = "TOKENS", requires = "policy", value_parser = at_least_one)]
-    prefill_chunk: Option<usize>,
+    #[arg(long, value_name = "TOKENS", requires = "policy")]
+    prefill_chunk: Option<NonZeroUsize>,
     /// The positions that keys have after an eviction: `original` are those in the text, and end with the
     /// model's. `rerotated` are those in the cache, as in StreamingLLM: with --every, the text may be longer
     /// than the model reads.
@@ -115,14 +115,6 @@ enum PositionsArgument {
     Rerotated,
 }
 
-/// Parses a number of tokens that is not 0.
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err("give a number of tokens, at least 1".into()),
-    }
-}
-
 impl Arguments {
     /// Whether the most likely token is always chosen.
     fn is_greedy(&self) -> bool {
@@ -136,7 +128,10 @@ impl Arguments {
 
     /// Returns when entries are evicted, besides after each prompt.
     fn when(&self) -> When {
-        When { prefill_chunk: self.prefill_chunk, every: self.every }
+        When {
+            prefill_chunk: self.prefill_chunk.map(NonZeroUsize::get),
+            every: self.every.map(NonZeroUsize::get),
+        }
     }
 
     fn positions(&self) -> Positions {

@@ -131,6 +131,11 @@ impl Policy {
         }
     }
 
+    /// Returns whether the policy can plan for a cache that was compressed before. A rule cannot.
+    pub fn plans_again(&self) -> bool {
+        matches!(self.choice, Choice::Composed(_))
+    }
+
     /// Returns whether the policy's plans keep exactly the number of tokens that the budget asks for.
     pub fn conserves(&self) -> bool {
         match &self.choice {

@@ -189,6 +189,13 @@ fn kept_positions(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32>
 /// # Errors
 /// The error names the policy.
 pub fn check_repeatable(policy: &Policy) -> Result<()> {
+    if !policy.plans_again() {
+        return Err(Error::Unfit(format!(
+            "{} cannot evict repeatedly, because it plans whole caches only: use an ALLOCATOR+SCORER policy, such as \
+             streaming-llm",
+            policy.spec()
+        )));
+    }
     let needs = policy.needs();
     match [Need::Reconstruction, Need::Future].into_iter().find(|need| needs.contains(*need)) {
         None => Ok(()),

@@ -368,6 +368,11 @@ fn check_folder(model: &str, folder: &Path) -> Result<()> {
     let has_weights = has_file("model.safetensors") || has_file("model.safetensors.index.json");
     let missing = match (has_file("config.json"), has_weights) {
         (true, true) => {
+            if has_file("adapter_config.json") {
+                let reason = "it holds a LoRA adapter (adapter_config.json) beside the weights, which the results would \
+                              not have: merge the adapter into the weights, or remove its files to run the base model";
+                return Err(Error::ForeignFolder { folder: model.into(), reason: reason.into() });
+            }
             return match missing_parts(folder) {
                 Some(reason) => Err(Error::ForeignFolder { folder: model.into(), reason }),
                 None => Ok(()),

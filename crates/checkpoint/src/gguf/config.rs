@@ -17,7 +17,7 @@ use super::{
     linear::ternary_value,
     rope,
     types::{TL1, TL2},
-    vocabulary::{BOS, EOS, EOT, TOKENS},
+    vocabulary::{BOS, EOM, EOS, EOT, TOKENS},
 };
 
 /// The key of the activation, without the name of the architecture.
@@ -187,8 +187,12 @@ fn stop_tokens(keys: &Keys<'_>) -> Result<Vec<u32>> {
             id.map(|id| id as u32)
         }),
     };
-    let mut ids: Vec<u32> = keys.token(EOS)?.into_iter().chain(turn).collect();
-    ids.dedup();
+    let mut ids = Vec::new();
+    for id in keys.token(EOS)?.into_iter().chain(turn).chain(keys.token(EOM)?) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
     Ok(ids)
 }
 

@@ -70,6 +70,7 @@ pub fn write(
         return Err(Error::PlainLlama { file: checkpoint.file() });
     }
     checkpoint.check_unused_tensors()?;
+    describe::check_stop_tokens(config, &checkpoint.file())?;
     for shape in config.all_linears() {
         check_fits(checkpoint, &shape, target)?;
         check_scale(&checkpoint.linear(&shape)?, options)?;

@@ -3,13 +3,13 @@
 //! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` in
 //! the llama.cpp of bitnet.cpp.
 
-use crate::{Architecture, Config};
+use crate::{Architecture, Config, Error, Result};
 
 use super::{
     config::HIDDEN_ACTIVATION,
     vocabulary::{
-        ADD_BOS, ADD_EOS, ADD_SPACE, BOS, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE, TOKENS,
-        TYPES, UNKNOWN, Vocabulary,
+        ADD_BOS, ADD_EOS, ADD_SPACE, BOS, EOM, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE,
+        TOKENS, TYPES, UNKNOWN, Vocabulary,
     },
     write::Field,
 };
@@ -66,8 +66,28 @@ pub(super) fn fields<'a>(
     fields
 }
 
-/// Returns the second stop token to write. A file has room for two, so if there are several others, this is
-/// the one that ends a turn of a chat.
+/// The number of stop tokens for which a file has keys.
+const STOP_TOKENS: usize = 3;
+
+/// Checks that the file has keys for all stop tokens.
+///
+/// # Errors
+/// Returns an error if there are more. `file` is the checkpoint that is written.
+pub(super) fn check_stop_tokens(config: &Config, file: &str) -> Result<()> {
+    let ids = &config.eos_token_ids;
+    if ids.len() <= STOP_TOKENS {
+        return Ok(());
+    }
+    let reason = format!("but a GGUF file has keys for {STOP_TOKENS} tokens that end a text: list fewer");
+    Err(Error::ConfigValue {
+        file: file.into(),
+        key: "eos_token_id".into(),
+        value: format!("{ids:?}"),
+        reason,
+    })
+}
+
+/// Returns the stop token to write besides the first: the one that ends a turn of a chat, if any does.
 fn end_of_turn(config: &Config, vocabulary: Option<&Vocabulary>) -> Option<u32> {
     let others = config.eos_token_ids.get(1..).unwrap_or_default();
     let ends_turn = |id: &&u32| {
@@ -97,7 +117,10 @@ fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'
     let from_vocabulary = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
     add(BOS, id(bos.or(config.bos_token_id), from_vocabulary(|v| v.bos)));
     add(EOS, id(eos.or(config.eos_token_ids.first().copied()), from_vocabulary(|v| v.eos)));
-    add(EOT, end_of_turn(config, vocabulary).map(Field::U32));
+    let turn = end_of_turn(config, vocabulary);
+    add(EOT, turn.map(Field::U32));
+    let third = config.eos_token_ids.iter().skip(1).find(|id| Some(**id) != turn);
+    add(EOM, third.copied().map(Field::U32));
     if let Some(v) = vocabulary {
         add(UNKNOWN, v.unk.map(Field::U32));
         add(PADDING, v.pad.map(Field::U32));

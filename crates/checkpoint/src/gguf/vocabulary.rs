@@ -52,6 +52,7 @@ pub(super) const MERGES: &str = "tokenizer.ggml.merges";
 pub(super) const BOS: &str = "tokenizer.ggml.bos_token_id";
 pub(super) const EOS: &str = "tokenizer.ggml.eos_token_id";
 pub(super) const EOT: &str = "tokenizer.ggml.eot_token_id";
+pub(super) const EOM: &str = "tokenizer.ggml.eom_token_id";
 pub(super) const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
 pub(super) const PADDING: &str = "tokenizer.ggml.padding_token_id";
 pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
