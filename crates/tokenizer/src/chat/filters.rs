@@ -18,6 +18,8 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("float", float);
     environment.add_filter("attr", attribute);
     environment.add_filter("string", python_text::text_of);
+    environment.add_filter("e", escape);
+    environment.add_filter("escape", escape);
     environment.add_filter("pprint", |value: &Value| python_text::represent(value));
     environment.add_filter("wordcount", |text: &str| text.split_whitespace().count());
     environment.add_filter("filesizeformat", minijinja_contrib::filters::filesizeformat);
@@ -33,6 +35,13 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         value.as_object().is_some() && value.kind() == ValueKind::Plain
     });
     environment.add_function("range", range);
+}
+
+/// Escapes a text for HTML as markupsafe does.
+fn escape(value: &Value) -> String {
+    let text = python_text::text(value);
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('\'', "&#39;").replace('"', "&#34;")
 }
 
 fn length(value: &Value) -> Result<usize, Error> {

@@ -100,10 +100,38 @@ fn check(tag: &Tag, template: &str) -> Result<(), String> {
         Some(first) if tag.is_block => {
             let name = &template[first.start..first.end];
             let known = KNOWN.contains(&name) || name == "generation" || name == "endgeneration";
-            if known { Ok(()) } else { Err(format!("the tag `{name}` is not supported")) }
+            match name {
+                "macro" => check_defaults(&tag.tokens, template),
+                _ if known => Ok(()),
+                _ => Err(format!("the tag `{name}` is not supported")),
+            }
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that no default of an argument of a macro uses another argument, whose value the engine would not
+/// find. `tokens` are those of the tag.
+fn check_defaults(tokens: &[Token], template: &str) -> Result<(), String> {
+    let text = |token: &Token| &template[token.start..token.end];
+    let (mut arguments, mut depth, mut in_default) = (Vec::new(), 0, false);
+    for (i, token) in tokens.iter().enumerate().skip(2) {
+        match text(token) {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth -= 1,
+            "," if depth == 1 => in_default = false,
+            "=" if depth == 1 => in_default = true,
+            _ if token.kind != TokenKind::Name || text(&tokens[i - 1]) == "." => {}
+            name if !in_default => arguments.push(name),
+            name if arguments.contains(&name) => {
+                return Err(format!(
+                    "a default of a macro uses the argument `{name}`, which bitkv cannot render"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The changes to a template, in any order.

@@ -104,6 +104,7 @@ fn a_template_that_fails_is_named_with_its_line() {
         ("{% generation x %}{% endgeneration %}", "the tag `generation` has arguments"),
         ("{{ '\\N{BULLET}' }}", "escapes with the name of a character are not supported"),
         ("{{ messages | xmlattr }}", "filter xmlattr is unknown"),
+        ("{% macro f(a, b=a ~ 'x') %}{{ b }}{% endmacro %}{{ f('q') }}", "uses the argument `a`"),
         ("", "it is empty"),
         ("\u{feff} \n", "it is empty"),
     ] {
@@ -117,6 +118,13 @@ fn the_date_is_today_or_fixed() {
     assert_eq!(chat().on_date("2024-02-29").unwrap().render(&[], false).unwrap(), "29 Feb 2024");
     let today = chat().render(&[], false).unwrap();
     assert!(today.len() == 11 && !today.ends_with("2024"), "{today}");
+    // What Python's strftime and markupsafe write.
+    let all = "{{ strftime_now('%c|%x|%X') }} {{ '<a href=\"b\">it\\'s</a> &' | e }}";
+    let all = Chat::new(all, "x", &[]).unwrap().on_date("2026-07-06").unwrap().render(&[], false).unwrap();
+    let python = "Mon Jul  6 00:00:00 2026|07/06/26|00:00:00";
+    assert_eq!(all, format!("{python} &lt;a href=&#34;b&#34;&gt;it&#39;s&lt;/a&gt; &amp;"));
+    let macros = "{% macro f(a, b='a', c={'k': 1}.k, k=2) %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}";
+    assert_eq!(Chat::new(macros, "x", &[]).unwrap().render(&[], false).unwrap(), "1a");
     let error = chat().on_date("2023-02-29").err().unwrap().to_string();
     assert!(error.contains("2023-02-29 is not a date") && error.contains("YYYY-MM-DD"), "{error}");
 }
