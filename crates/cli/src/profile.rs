@@ -157,6 +157,7 @@ fn token_window(path: &Path, context: Option<NonZeroUsize>, loaded: &LoadedModel
 
 /// Returns the first tokens of each text, as many as --context states.
 fn stated_windows(context: usize, texts: &[Text], loaded: &LoadedModel) -> Result<Vec<Window>> {
+    ensure!(context >= 2, "--context {context} has no entropy to measure: use 2 tokens or more");
     let positions = loaded.config().max_position_embeddings;
     ensure!(
         context <= positions,
