@@ -119,7 +119,10 @@ fn profiles() {
 fn profile_contexts_and_outputs() {
     let place = Place::new();
     place.refuses(&[&on("profile")[..], &["--context", "1"]].concat(), &["1", "2 tokens or more"]);
-    place.refuses(&[&on("profile")[..], &["--context", "9999"]].concat(), &["9999", "longer text"]);
+    place.refuses(
+        &[&on("profile")[..], &["--context", "9999"]].concat(),
+        &["--context 9999 is more than", "or fewer"],
+    );
     place.tokens("tokens.json", 40);
     let nowhere = ["--tokens", "tokens.json", "--out", "nowhere/profile.json"];
     place.refuses(
