@@ -8,6 +8,9 @@ pub enum Expected {
     Text,
     /// A document in JSON, TOML or Jinja.
     Document,
+    /// A document as [`Expected::Document`] that its owner writes. It may be empty: its reader says what it
+    /// lacks.
+    Written,
     /// Data in a format that has no mark at its start, such as a SentencePiece model.
     Data,
     /// A safetensors file.
@@ -129,6 +132,7 @@ pub fn misplaced(bytes: &[u8], expected: Expected) -> Option<String> {
     match expected {
         Expected::Safetensors if is_safetensors(start) => return None,
         Expected::Gguf if start.starts_with(b"GGUF") => return None,
+        Expected::Written if start.is_empty() => return None,
         _ => {}
     }
     if let Some(content) = content(start) {
@@ -289,6 +293,7 @@ mod tests {
             (b"\x0A\x0E\x0A\x05<unk>\x15\0\0\0\0\x18\x02", Expected::Data),
             (b"IQ== 0\nIg== 1\n", Expected::Data),
             (b"", Expected::Text),
+            (b"", Expected::Written),
             (b"<html><body>A page as a text.", Expected::Text),
             (b"404 is a number, and this is a text.", Expected::Text),
             // Damage, which the readers describe.

@@ -3,7 +3,7 @@
 //! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] replace a file atomically, [`Pages`]
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
 //! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
-//! [`read_regular_document`], [`read_document`] and [`read_text_bytes`] ask it.
+//! [`read_regular_document`], [`read_document`], [`read_written_document`] and [`read_text_bytes`] ask it.
 //!
 //! Only this crate and `bitkv-kernels` contain `unsafe` code.
 
@@ -21,4 +21,6 @@ pub use expected::{Expected, misplaced, without_byte_order_mark};
 pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;
 pub use part_name::{part_name, part_names};
-pub use read::{open_regular, read_document, read_regular, read_regular_document, read_text_bytes};
+pub use read::{
+    open_regular, read_document, read_regular, read_regular_document, read_text_bytes, read_written_document,
+};

@@ -30,7 +30,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 pub fn read_regular(path: &Path, expected: Expected) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut open_regular(path)?, &mut bytes)?;
-    misplaced(&bytes, expected).map_or(Ok(bytes), |what| Err(refused(what)))
+    checked(bytes, expected)
 }
 
 /// Returns the text of a document of a model's folder, without a byte order mark.
@@ -46,11 +46,15 @@ pub fn read_regular_document(path: &Path) -> io::Result<String> {
 /// # Errors
 /// Returns an error if the file cannot be read, is not UTF-8, or is not a document; see [`misplaced`].
 pub fn read_document(path: &Path) -> io::Result<String> {
-    let bytes = fs::read(path)?;
-    match misplaced(&bytes, Expected::Document) {
-        Some(what) => Err(refused(what)),
-        None => text(bytes),
-    }
+    text(read_any(path, Expected::Document)?)
+}
+
+/// Returns the text of a document as [`read_document`] does, but also of an empty one.
+///
+/// # Errors
+/// Fails as [`read_document`] does, except for an empty file.
+pub fn read_written_document(path: &Path) -> io::Result<String> {
+    text(read_any(path, Expected::Written)?)
 }
 
 /// Returns the bytes of a text that a user names, such as a page to generate from. It may be a pipe.
@@ -58,8 +62,17 @@ pub fn read_document(path: &Path) -> io::Result<String> {
 /// # Errors
 /// Returns an error if the file cannot be read, or is clearly not a text; see [`misplaced`].
 pub fn read_text_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let bytes = fs::read(path)?;
-    misplaced(&bytes, Expected::Text).map_or(Ok(bytes), |what| Err(refused(what)))
+    read_any(path, Expected::Text)
+}
+
+/// Returns the content of a file that a user names, which may be a pipe.
+fn read_any(path: &Path, expected: Expected) -> io::Result<Vec<u8>> {
+    checked(fs::read(path)?, expected)
+}
+
+/// Returns the content of a file if it is what is expected.
+fn checked(bytes: Vec<u8>, expected: Expected) -> io::Result<Vec<u8>> {
+    misplaced(&bytes, expected).map_or(Ok(bytes), |what| Err(refused(what)))
 }
 
 /// Returns bytes as text, without a byte order mark.

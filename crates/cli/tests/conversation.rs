@@ -13,6 +13,8 @@ use support::{Place, count, list, model::Copy};
 const TEMPLATE: &str = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] | trim }}\n{% endfor %}\
                         {% if add_generation_prompt %}assistant:{% endif %}";
 
+const TALK: [&str; 6] = ["generate", "--model", "talker", "--greedy", "--max-tokens", "8"];
+
 fn talker(template: &str) -> Place {
     let place = Place::new();
     let folder = Copy::new(&place, "talker");
@@ -22,8 +24,7 @@ fn talker(template: &str) -> Place {
 
 /// Runs a command with this standard input.
 fn with_input(place: &Place, input: &str, more: &[&str]) -> Output {
-    let base = ["generate", "--model", "talker", "--greedy", "--max-tokens", "8", "--chat"];
-    let mut command = place.command(&[&base[..], more].concat());
+    let mut command = place.command(&[&TALK[..], &["--chat"], more].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -51,20 +52,9 @@ fn turns_continue_one_cache() {
     ids.extend_from_slice(&answer[..answer.len() - read_later]);
     ids.extend_from_slice(list(&turns[1]["prompt_tokens"]));
     place.write("all.json", Value::from(ids).to_string());
-    let base = ["generate", "--model", "talker", "--greedy", "--max-tokens", "8", "--tokens", "all.json"];
-    let whole = place.json(&base);
+    let whole = place.json(&[&TALK[..], &["--tokens", "all.json"]].concat());
     assert_eq!((&turns[1]["tokens"], &turns[1]["cache_bytes"]), (&whole["tokens"], &whole["cache_bytes"]));
-    let first = place.json(&[
-        "generate",
-        "--model",
-        "talker",
-        "--greedy",
-        "--max-tokens",
-        "8",
-        "--chat",
-        "--prompt",
-        "hello there",
-    ]);
+    let first = place.json(&[&TALK[..], &["--chat", "--prompt", "hello there"]].concat());
     assert_eq!(turns[0]["tokens"], first["tokens"]);
 }
 
@@ -100,17 +90,7 @@ fn a_template_that_changes_earlier_turns_is_read_again() {
     let place = talker("{{ messages[-1]['content'] }} ->");
     let turns = turns(&place, "hello there\nand then\n", &[]);
     assert_eq!((&turns[0]["read_again"], &turns[1]["read_again"]), (&json!(false), &json!(true)));
-    let alone = place.json(&[
-        "generate",
-        "--model",
-        "talker",
-        "--greedy",
-        "--max-tokens",
-        "8",
-        "--chat",
-        "--prompt",
-        "and then",
-    ]);
+    let alone = place.json(&[&TALK[..], &["--chat", "--prompt", "and then"]].concat());
     assert_eq!(
         (&turns[1]["tokens"], &turns[1]["prompt_tokens"]),
         (&alone["tokens"], &alone["prompt_tokens"])

@@ -183,6 +183,12 @@ fn kept_positions(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32>
     }
 }
 
+/// Returns the need of a policy that only the prefill of a whole context shows, or what comes after it;
+/// `None` if it has no such need.
+pub(crate) fn whole_context_need(policy: &Policy) -> Option<Need> {
+    [Need::Future, Need::Reconstruction].into_iter().find(|need| policy.needs().contains(*need))
+}
+
 /// Returns an error if a policy cannot evict more than once from the same cache, because it reads what only
 /// the prefill of a whole context shows, or what comes after it.
 ///
@@ -196,8 +202,7 @@ pub fn check_repeatable(policy: &Policy) -> Result<()> {
             policy.spec()
         )));
     }
-    let needs = policy.needs();
-    match [Need::Reconstruction, Need::Future].into_iter().find(|need| needs.contains(*need)) {
+    match whole_context_need(policy) {
         None => Ok(()),
         Some(_) => Err(Error::Unfit(format!(
             "{} cannot evict repeatedly, because it needs a second pass over the whole context: use another policy, \

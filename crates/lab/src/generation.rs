@@ -52,9 +52,9 @@ pub struct Storage {
 /// What happened to the cache of one text so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct CacheHistory {
-    /// The entries that the last eviction kept; `None` if there was no eviction.
+    /// The entries that the policy kept when it was last applied; `None` if it was not applied.
     pub kept_entries: Option<usize>,
-    /// The number of times that the policy was applied.
+    /// The number of times that the policy removed entries.
     pub evictions: usize,
     /// The largest number of bytes of keys and values at any step.
     pub most_bytes: usize,

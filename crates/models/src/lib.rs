@@ -15,6 +15,7 @@
 
 pub mod convert;
 mod error;
+mod folder;
 mod known;
 mod loaded_model;
 mod names;

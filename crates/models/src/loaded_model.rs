@@ -43,14 +43,8 @@ impl LoadedModel {
         let checkpoint = source.checkpoint()?;
         let model = Model::load(&checkpoint)?;
         let load_seconds = started.elapsed().as_secs_f64();
-        // Only a model with many rows of zeros needs its tokenizer here.
-        let tokenizer = OnceLock::new();
-        if padding::needs_tokenizer(&checkpoint)?
-            && let Ok(found) = source.tokenizer(&checkpoint)
-        {
-            found.as_ref().map_or(Ok(()), |tokenizer| padding::check(&checkpoint, tokenizer))?;
-            let _ = tokenizer.set(found);
-        }
+        let read = padding::checked_tokenizer(&source, &checkpoint)?;
+        let tokenizer = read.map_or_else(OnceLock::new, |tokenizer| OnceLock::from(Some(tokenizer)));
         let (name, notes, entry) = (source.name(), checkpoint.notes().to_vec(), OnceLock::new());
         Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, listener: &Silent, source, entry })
     }
@@ -130,7 +124,7 @@ impl LoadedModel {
         if let Some(tokenizer) = self.tokenizer.get() {
             return Ok(tokenizer.as_ref());
         }
-        let tokenizer = self.source.tokenizer(&self.source.checkpoint()?)?;
+        let tokenizer = self.source.tokenizer_for(self.config())?;
         let tokenizer = self.tokenizer.get_or_init(|| {
             report_notes(tokenizer.as_ref(), self.listener);
             tokenizer

@@ -1,9 +1,6 @@
 //! A [`Source`] knows where the files of a model are, and how to read them.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use bitkv_checkpoint::{
     Activation, Architecture, Checkpoint, Config,
@@ -16,7 +13,7 @@ use bitkv_record::{FileHash, ModelEntry};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use include_dir::{Dir, include_dir};
 
-use crate::{Error, LoadedModel, Names, Result, known::published_id, vocabulary};
+use crate::{Error, LoadedModel, Names, Result, folder, known::published_id, vocabulary};
 
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
 
@@ -195,20 +192,31 @@ impl Source {
     /// # Errors
     /// Returns an error if the tokenizer cannot be read or belongs to another model.
     pub fn tokenizer(&self, checkpoint: &Checkpoint) -> Result<Option<Tokenizer>> {
-        let options = tokenizer_options(checkpoint.config());
+        match checkpoint.gguf() {
+            Some(gguf) if gguf.has_vocabulary() => {
+                let vocabulary = vocabulary::from_gguf(gguf.vocabulary()?);
+                let options = tokenizer_options(checkpoint.config());
+                Ok(Some(Tokenizer::from_vocabulary(vocabulary, gguf.file(), &options)?))
+            }
+            Some(_) => Ok(None),
+            None => self.tokenizer_for(checkpoint.config()),
+        }
+    }
+
+    /// Does the same as [`Source::tokenizer`] for a model whose checkpoint is no longer open. Only that of a
+    /// GGUF file is opened again, because it holds the vocabulary.
+    ///
+    /// # Errors
+    /// Fails as [`Source::tokenizer`] does.
+    pub(crate) fn tokenizer_for(&self, config: &Config) -> Result<Option<Tokenizer>> {
+        let options = tokenizer_options(config);
         match &self.place {
             Place::BuiltIn(name) => {
                 let bytes = embedded(name, "tokenizer.json")?;
                 Ok(Some(Tokenizer::from_json_bytes(bytes, "tokenizer.json", &options)?))
             }
             Place::Folder(folder) => Ok(Tokenizer::from_folder(folder, &options)?),
-            Place::Gguf(_) => match checkpoint.gguf() {
-                Some(gguf) if gguf.has_vocabulary() => {
-                    let vocabulary = vocabulary::from_gguf(gguf.vocabulary()?);
-                    Ok(Some(Tokenizer::from_vocabulary(vocabulary, gguf.file(), &options)?))
-                }
-                _ => Ok(None),
-            },
+            Place::Gguf(_) => self.tokenizer(&self.checkpoint()?),
         }
     }
 
@@ -323,7 +331,7 @@ fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
         };
     }
     if path.is_dir() {
-        check_folder(model, path)?;
+        folder::check(model, path)?;
         return Ok(Place::Folder(path.into()));
     }
     // A name that looks like a path was meant as a path, not as a model of the hub.
@@ -360,96 +368,6 @@ fn hub_error(model: &str, error: bitkv_hub::Error) -> Error {
         | bitkv_hub::Error::Denied { .. }
         | bitkv_hub::Error::NotFound { .. } => Error::NotOnHub { asked, source: Box::new(error) },
         other => other.into(),
-    }
-}
-
-fn check_folder(model: &str, folder: &Path) -> Result<()> {
-    let has_file = |file: &str| folder.join(file).is_file();
-    let has_weights = has_file("model.safetensors") || has_file("model.safetensors.index.json");
-    let missing = match (has_file("config.json"), has_weights) {
-        (true, true) => {
-            if has_file("adapter_config.json") {
-                let reason = "it holds a LoRA adapter (adapter_config.json) beside the weights, which the results would \
-                              not have: merge the adapter into the weights, or remove its files to run the base model";
-                return Err(Error::ForeignFolder { folder: model.into(), reason: reason.into() });
-            }
-            return match missing_parts(folder) {
-                Some(reason) => Err(Error::ForeignFolder { folder: model.into(), reason }),
-                None => Ok(()),
-            };
-        }
-        (false, _) => "config.json",
-        (true, false) => "model.safetensors",
-    };
-    match foreign_weights(folder) {
-        Some(reason) => Err(Error::ForeignFolder { folder: model.into(), reason }),
-        None => Err(Error::IncompleteFolder { folder: model.into(), file: missing }),
-    }
-}
-
-/// Says which of the files of an index are missing; `None` if all are there, or if the index cannot be read,
-/// which is an error when the weights are opened.
-fn missing_parts(folder: &Path) -> Option<String> {
-    const INDEX: &str = "model.safetensors.index.json";
-    if folder.join("model.safetensors").exists() {
-        return None;
-    }
-    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join(INDEX)).ok()?).ok()?;
-    let listed: BTreeSet<&str> =
-        index.get("weight_map")?.as_object()?.values().filter_map(serde_json::Value::as_str).collect();
-    let missing: Vec<&str> = listed
-        .iter()
-        .copied()
-        // A name that is not plain is refused when the index is read.
-        .filter(|file| !file.contains(['/', '\\']) && !folder.join(file).exists())
-        .collect();
-    let first = missing.first()?;
-    let (missing, listed) = (missing.len(), listed.len());
-    Some(format!(
-        "it lacks {missing} of the {listed} files that {INDEX} lists, such as {first}: download them"
-    ))
-}
-
-/// Says what a folder holds that lacks a file of a model, and what to do; `None` if its files do not show it.
-fn foreign_weights(folder: &Path) -> Option<String> {
-    let names: Vec<String> = std::fs::read_dir(folder)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .collect();
-    let find = |matches: &dyn Fn(&str) -> bool| names.iter().find(|name| matches(name)).cloned();
-    let adapter = find(&|name| name == "adapter_config.json" || name.starts_with("adapter_model."));
-    if let Some(file) = adapter {
-        return Some(format!(
-            "it holds a LoRA adapter ({file}), not a model: merge the adapter into its base model and save the result \
-             with `merge_and_unload().save_pretrained(FOLDER)`"
-        ));
-    }
-    let pickle = |name: &str| {
-        let is_weights =
-            !["training_args", "optimizer", "scheduler", "rng_state"].iter().any(|no| name.contains(no));
-        is_weights && [".bin", ".pt", ".pth", ".ckpt"].iter().any(|end| name.ends_with(end))
-    };
-    if let Some(file) = find(&pickle) {
-        return Some(format!(
-            "its weights are in the pickle format of PyTorch ({file}): load them with transformers and save them with \
-             `save_pretrained(FOLDER)`, which writes model.safetensors"
-        ));
-    }
-    if let Some(file) = find(&|name| name.ends_with(".gguf")) {
-        return Some(format!("it holds the GGUF file {file}: name that file"));
-    }
-    let parts = names.iter().filter(|name| name.ends_with(".safetensors")).collect::<Vec<_>>();
-    match parts[..] {
-        [] => None,
-        [only] if !only.contains("-of-") && only != "model.safetensors" => Some(format!(
-            "its only weights are {only}: rename that file to model.safetensors if it holds the model"
-        )),
-        [first, ..] if first.contains("-of-") && names.iter().any(|name| name == "config.json") => {
-            Some(format!(
-                "it holds {first} but no model.safetensors.index.json, which says where each tensor is: download it too"
-            ))
-        }
-        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads and writes files with one JSON document each.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -28,12 +28,8 @@ pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) ->
 
 /// Reads a text file, without a byte order mark.
 pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
-    let wrong = |source| RecordError::Read { path: path.to_owned(), source };
-    // The reader of an empty document says what it lacks.
-    if fs::metadata(path).map_err(wrong)?.len() == 0 && path.is_file() {
-        return Ok(String::new());
-    }
-    bitkv_bytes::read_document(path).map_err(wrong)
+    bitkv_bytes::read_written_document(path)
+        .map_err(|source| RecordError::Read { path: path.to_owned(), source })
 }
 
 /// Writes a text file and replaces an existing one.

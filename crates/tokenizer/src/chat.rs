@@ -13,8 +13,6 @@ mod rewrite;
 mod scan;
 mod view;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use jiff::{
     Zoned,
     civil::{Date, DateTime},
@@ -22,7 +20,7 @@ use jiff::{
 use minijinja::{Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, guard::guarded};
 
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,8 +143,7 @@ impl Chat {
         let context = Value::from_pairs(tokens.chain(variables));
         let mut text = environment::LimitedText::new(messages);
         // Reversing an empty slice, as in `messages[::-1]`, panics inside minijinja 3.0.
-        let rendered =
-            catch_unwind(AssertUnwindSafe(|| template.render_captured_to(context, &mut text).map(drop)));
+        let rendered = guarded(|| template.render_captured_to(context, &mut text).map(drop));
         match rendered {
             Ok(Ok(())) => Ok(text.into_string()),
             Ok(Err(error)) => Err(failed(&self.file, &error)),

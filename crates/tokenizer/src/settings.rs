@@ -102,7 +102,6 @@ impl Settings {
             add_eos: flag(&config, "add_eos_token", &file)?,
             legacy: flag(&config, "legacy", &file)?,
             add_prefix_space: flag(&config, "add_prefix_space", &file)?,
-
             file: file.clone(),
             ..Settings::default()
         };

@@ -152,12 +152,11 @@ fn summary(loaded: &LoadedModel, outcome: &Outcome<'_>) -> String {
 /// Returns what eviction did to the cache of a text, as a part of a sentence; empty if it did nothing.
 pub(super) fn eviction_note(history: &CacheHistory) -> String {
     let CacheHistory { kept_entries, evictions, most_bytes } = *history;
-    let times = if evictions == 1 { "once" } else { "times" };
-    match kept_entries {
-        None => String::new(),
-        Some(kept) if evictions == 1 => format!(", evicted {times}: kept {kept} entries"),
-        Some(kept) => format!(
-            ", evicted {evictions} {times}: the last eviction kept {kept} entries, and the cache never had more than \
+    match (kept_entries, evictions) {
+        (None, _) | (_, 0) => String::new(),
+        (Some(kept), 1) => format!(", evicted once: kept {kept} entries"),
+        (Some(kept), _) => format!(
+            ", evicted {evictions} times: the last eviction kept {kept} entries, and the cache never had more than \
              {most_bytes} bytes"
         ),
     }

@@ -110,16 +110,17 @@ impl TextState<'_> {
     ) -> Result<()> {
         self.since_eviction = 0;
         let Some(evictor) = &mut self.evictor else { return Ok(()) };
-        let entries = |cache: &dyn KvCache| {
-            let shape = cache.shape();
-            let heads =
-                || (0..shape.layers).flat_map(|layer| (0..shape.kv_heads).map(move |head| (layer, head)));
-            heads().map(|(layer, head)| cache.view(layer, head).positions.len()).sum::<usize>()
-        };
         let before = entries(cache);
         let plan = evictor.evict(observation, budget, cache)?;
         self.history.kept_entries = Some(plan.total());
         self.history.evictions += usize::from(plan.total() < before);
         Ok(())
     }
+}
+
+/// Returns the number of entries that all heads of a cache hold.
+fn entries(cache: &dyn KvCache) -> usize {
+    let shape = cache.shape();
+    let in_layer = |layer| (0..shape.kv_heads).map(move |head| cache.view(layer, head).positions.len());
+    (0..shape.layers).flat_map(in_layer).sum()
 }

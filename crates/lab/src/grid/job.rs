@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Error, Result,
     error::{Place as _, bail, ensure},
+    evictor::whole_context_need,
     observation::shape,
     registry::role_of,
     text_use::TextUse,
@@ -360,7 +361,7 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
     let mut cells = Vec::new();
     for axes in lists.product() {
         for (policy, seeded) in policies.iter().enumerate() {
-            if axes.when != When::ONCE && unrepeatable(&seeded.policy).is_some() {
+            if axes.when != When::ONCE && whole_context_need(&seeded.policy).is_some() {
                 continue;
             }
             // The full cache is measured once, because it is the same at every budget.
@@ -388,17 +389,12 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
     cells
 }
 
-/// Returns the need of a policy that can be observed only if a cell evicts once; `None` if it has no such
-/// need.
-fn unrepeatable(policy: &Policy) -> Option<Need> {
-    [Need::Future, Need::Reconstruction].into_iter().find(|need| policy.needs().contains(*need))
-}
-
 /// Returns a sentence about the policies that are not measured at some times of eviction; `None` if all are.
 fn skipped_note(experiment: &Experiment, policies: &[SeededPolicy]) -> Option<String> {
     let times = experiment.axes.when.iter().filter(|when| **when != When::ONCE);
     let times: Vec<String> = times.map(When::to_string).collect();
-    let skipped = policies.iter().filter_map(|seeded| Some((&seeded.policy, unrepeatable(&seeded.policy)?)));
+    let skipped =
+        policies.iter().filter_map(|seeded| Some((&seeded.policy, whole_context_need(&seeded.policy)?)));
     let reasons: Vec<String> =
         skipped.map(|(policy, need)| format!("`{policy}` reads {}", need.name())).collect();
     (!times.is_empty() && !reasons.is_empty()).then(|| {
