@@ -241,7 +241,7 @@ mod tests {
             // entries per head.
             let cache = (row.cache_bytes + 6 * entry * (2 + 3 + 4 + 5) / 4) as f64;
             let memory = &document.memory;
-            let expected = (memory.ternary_bytes + memory.lm_head_bytes) as f64 + cache;
+            let expected = (memory.linear_bytes + memory.lm_head_bytes) as f64 + cache;
             let read = bytes / row.tokens_per_second.median;
             assert!((read - expected).abs() < 1e-6 * expected, "{read} {expected}");
         }

@@ -1,6 +1,6 @@
 //! Turns the seconds of the tests into rows of rates, and accounts for the memory.
 
-use bitkv_bitnet::{CachePrecision, CacheShape, Model};
+use bitkv_bitnet::{CachePrecision, CacheShape, Model, WeightKind};
 use bitkv_record::{Ceilings, MemoryUse, Range, ThroughputRow, Timed};
 
 use crate::{Request, Test, ceilings::int8_ceiling};
@@ -48,9 +48,9 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
         let mean_new = 1.0 + (tokens as f64 + 1.0) / 2.0;
         let cache = entries as f64 + mean_new * (shape.layers * shape.kv_heads) as f64;
         // An int8 LM head also multiplies a few rows exactly; these are not counted.
-        rate.median * ((parts.ternary + parts.lm_head) as f64 + cache * entry as f64)
+        rate.median * ((parts.linear + parts.lm_head) as f64 + cache * entry as f64)
     });
-    let operations = rate.median * 2.0 * ternary_weights(model) as f64;
+    let operations = rate.median * 2.0 * linear_weights(model) as f64;
     let prefill = timed == Timed::Prefill;
     ThroughputRow {
         test: timed,
@@ -66,7 +66,7 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
         ops_per_second: operations,
         read_fraction: read.map(|read| read / ceilings.read_bytes_per_second),
         ops_fraction: int8_ceiling(bitkv_kernels::isa(), ceilings)
-            .filter(|_| prefill)
+            .filter(|_| prefill && model.weight_kind() == WeightKind::Ternary)
             .map(|c| operations / c),
         attention_seconds_per_token: None,
         cache_entries: entries,
@@ -83,7 +83,7 @@ fn entries(request: &Request, shape: CacheShape, depth: usize, budget: f64) -> u
     (0..shape.layers).map(layer).sum::<usize>() as u64
 }
 
-fn ternary_weights(model: &Model) -> usize {
+fn linear_weights(model: &Model) -> usize {
     model.config().all_linears().map(|linear| linear.rows * linear.cols).sum()
 }
 
@@ -93,9 +93,9 @@ pub(crate) fn memory(model: &Model, rows: &[ThroughputRow], peak: Option<u64>) -
     let (parts, shape) = (model.weight_breakdown(), CacheShape::from_config(model.config()));
     let entry = 2 * shape.head_dim * CachePrecision::default().bytes() * shape.layers * shape.kv_heads;
     let cache = rows.iter().map(|row| row.depth + row.tokens).max().unwrap_or_default() * entry;
-    let known = parts.ternary + parts.lm_head + parts.embedding + parts.norms + cache;
+    let known = parts.linear + parts.lm_head + parts.embedding + parts.norms + cache;
     MemoryUse {
-        ternary_bytes: parts.ternary as u64,
+        linear_bytes: parts.linear as u64,
         lm_head_bytes: parts.lm_head as u64,
         embedding_bytes: parts.embedding as u64,
         norm_bytes: parts.norms as u64,

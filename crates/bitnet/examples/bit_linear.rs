@@ -53,7 +53,7 @@ fn masters(rows: usize, cols: usize, speed: f64) -> Result<Tensor> {
 
 fn main() -> Result<()> {
     let packed = mlp(64, 160, |masters| BitLinear::from_masters(&masters))?;
-    let plain = mlp(64, 160, |weight| Ok(Linear { weight, rounding: Rounding::Both }))?;
+    let plain = mlp(64, 160, |weight| Ok(Linear { weight, bias: None, rounding: Rounding::Both }))?;
     let x = masters(5, 64, 0.31)?;
     let (y, expected) = (packed.forward(&x)?, plain.forward(&x)?);
     let difference = (&y - &expected)?.abs()?.max_all()?.to_scalar::<f32>()?;
@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn packed_layers_match_plain_candle() {
         let packed = mlp(64, 160, |masters| BitLinear::from_masters(&masters)).unwrap();
-        let plain = mlp(64, 160, |weight| Ok(Linear { weight, rounding: Rounding::Both })).unwrap();
+        let plain =
+            mlp(64, 160, |weight| Ok(Linear { weight, bias: None, rounding: Rounding::Both })).unwrap();
         let x = masters(5, 64, 0.31).unwrap();
         let (y, expected) = (packed.forward(&x).unwrap(), plain.forward(&x).unwrap());
         assert_eq!(y.dims(), [5, 64]);

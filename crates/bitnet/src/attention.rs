@@ -7,7 +7,7 @@ use crate::{
     KvCache, Result, Step,
     error::Place,
     finite::check_heads,
-    linear::{Activations, Linear, forward_all},
+    linear::{Activations, Inputs, Linear, forward_all},
     norm::RmsNorm,
     recorder::Recorder,
     rotations::{HeadCounts, Rotations},
@@ -44,6 +44,8 @@ pub(crate) struct Attention {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
+    /// The norms of every query head and of every key head before RoPE.
+    head_norms: Option<[RmsNorm; 2]>,
     pub(crate) sub_norm: Option<RmsNorm>,
     pub(crate) o_proj: Linear,
     pub(crate) heads: usize,
@@ -63,9 +65,9 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(plain_llama: bool) -> Self {
+    pub(crate) fn new(inputs: Inputs) -> Self {
         let (q, k, v, attended, out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Workspace { q, k, v, attended, x: Activations::empty(plain_llama), out }
+        Workspace { q, k, v, attended, x: Activations::empty(inputs), out }
     }
 }
 
@@ -73,12 +75,19 @@ impl Attention {
     pub(crate) fn load(checkpoint: &Checkpoint, layer: usize) -> Result<Self> {
         let config: &Config = checkpoint.config();
         let [q, k, v, o, ..] = config.linears(layer);
-        let sub_norm = config.norms(layer).attention_sub;
+        let norms = config.norms(layer);
+        let head_norms = match (norms.query, norms.key) {
+            (Some(query), Some(key)) => {
+                Some([RmsNorm::load(checkpoint, &query)?, RmsNorm::load(checkpoint, &key)?])
+            }
+            _ => None,
+        };
         Ok(Attention {
             q_proj: Linear::load(checkpoint, &q)?,
             k_proj: Linear::load(checkpoint, &k)?,
             v_proj: Linear::load(checkpoint, &v)?,
-            sub_norm: sub_norm.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
+            head_norms,
+            sub_norm: norms.attention_sub.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
             o_proj: Linear::load(checkpoint, &o)?,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
@@ -106,6 +115,9 @@ impl Attention {
         recorder.record_step(Step::Q, q);
         recorder.record_step(Step::K, k);
         recorder.record_step(Step::V, v);
+        if let Some([query, key]) = &self.head_norms {
+            (*q, *k) = (query.forward(q), key.forward(k));
+        }
         recorder.record_query_moments(q, self.heads);
         rotations.apply(layer, sequences, self.counts(), q, k);
         recorder.record_qkv(q, k, v);
@@ -168,8 +180,19 @@ impl Attention {
         attend_batch(&batch, out, wanted)
     }
 
+    /// The linear layers.
+    pub(crate) fn linears(&self) -> [&Linear; 4] {
+        [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj]
+    }
+
+    /// The linear layers, to be changed.
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 4] {
+        [&mut self.q_proj, &mut self.k_proj, &mut self.v_proj, &mut self.o_proj]
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj];
-        linears.iter().map(|l| l.bytes()).sum::<usize>() + self.sub_norm.as_ref().map_or(0, RmsNorm::bytes)
+        let norms = self.head_norms.iter().flatten().chain(&self.sub_norm);
+        let linears = self.linears().into_iter().map(Linear::bytes).sum::<usize>();
+        linears + norms.map(RmsNorm::bytes).sum::<usize>()
     }
 }

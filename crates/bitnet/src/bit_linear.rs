@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        linear::{Activations, Linear, forward_all},
+        linear::{Activations, Inputs, Linear, forward_all},
         reference::{self, Rounding},
     };
 
@@ -214,7 +214,8 @@ mod tests {
             let checkpoint = golden(name);
             for shape in checkpoint.config().all_linears() {
                 let x = values(7 * shape.cols);
-                let (mut activations, mut expected) = (Activations::empty(false), Vec::new());
+                let inputs = Inputs { quantised: true, floats: false };
+                let (mut activations, mut expected) = (Activations::empty(inputs), Vec::new());
                 activations.fill(&x, shape.cols);
                 let fast = Linear::load(&checkpoint, &shape).unwrap();
                 forward_all([(&fast, &mut expected)], &activations);
@@ -231,7 +232,7 @@ mod tests {
     fn the_layer_and_its_gradients_match_the_reference() {
         let masters = Tensor::from_vec(values(40 * 24), (40, 24), &Device::Cpu).unwrap();
         let layer = BitLinear::from_masters(&masters).unwrap();
-        let reference = reference::Linear { weight: masters, rounding: Rounding::Both };
+        let reference = reference::Linear { weight: masters, bias: None, rounding: Rounding::Both };
         let x = Var::from_vec(values(2 * 3 * 24), (2, 3, 24), &Device::Cpu).unwrap();
         let run = |layer: &dyn Module| {
             let y = layer.forward(&x).unwrap();

@@ -1,17 +1,23 @@
 //! The embedding and the LM head, used in place from the mapped file.
 
-use bitkv_checkpoint::{Coding, Dense as Stored};
-use bitkv_kernels::dense::{self, Dense, Int8};
+use bitkv_checkpoint::{Coding, Dense as Stored, StoredTensor};
+use bitkv_kernels::dense::{self, Arithmetic, Dense, Int8, Product};
 
 /// An embedding or an LM head.
 pub(crate) struct Matrix {
     /// The weights, `[vocab, hidden]`.
     stored: Stored,
+    arithmetic: Arithmetic,
 }
 
 impl Matrix {
     pub(crate) fn new(stored: Stored) -> Self {
-        Matrix { stored }
+        Matrix { stored, arithmetic: Arithmetic::F32 }
+    }
+
+    /// Sets the arithmetic of products with the matrix.
+    pub(crate) fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.arithmetic = arithmetic;
     }
 
     /// Returns the row of each token, `[tokens, hidden]`.
@@ -26,28 +32,25 @@ impl Matrix {
 
     /// Returns `x [tokens, hidden]` times the transpose of the matrix, `[tokens, vocab]`.
     pub(crate) fn multiply(&self, x: &[f32]) -> Vec<f32> {
-        self.with_weights(|weights| dense::matmul(x, self.stored.cols(), weights))
+        let (rows, cols) = (self.stored.rows(), self.stored.cols());
+        let mut out = vec![0.0; x.len() / cols * rows];
+        self.with_weights(|weights| {
+            dense::linear(x, cols, self.arithmetic, &mut [Product { weights, out: &mut out }]);
+        });
+        out
     }
 
     /// Returns the columns `rows` of the result of [`Matrix::multiply`], `[tokens, rows.len()]`,
     /// bit-identical to it. Only these rows of the matrix are read.
     pub(crate) fn multiply_rows(&self, x: &[f32], rows: &[u32]) -> Vec<f32> {
-        self.with_weights(|weights| dense::matmul_rows(x, self.stored.cols(), weights, rows))
+        self.with_weights(|weights| dense::matmul_rows(x, self.stored.cols(), self.arithmetic, weights, rows))
     }
 
     /// Calls `run` with the weights in a form that the kernels read.
     fn with_weights<T>(&self, run: impl FnOnce(Dense<'_>) -> T) -> T {
-        let bytes = &self.stored.stored().bytes[..];
         let write = |row: usize, out: &mut [f32]| self.stored.row(row, out);
         let rows = Dense::Rows { rows: self.stored.rows(), write: &write };
-        // If the floats of the file are not aligned in memory, they are read one by one.
-        let floats = match self.stored.stored().coding {
-            Coding::F32 => bytemuck::try_cast_slice(bytes).map(Dense::F32),
-            Coding::F16 => bytemuck::try_cast_slice(bytes).map(Dense::F16),
-            Coding::Bf16 => bytemuck::try_cast_slice(bytes).map(Dense::Bf16),
-            _ => Ok(rows),
-        };
-        run(floats.unwrap_or(rows))
+        run(plain_values(self.stored.stored()).unwrap_or(rows))
     }
 
     /// Returns a copy of the matrix, rounded to int8.
@@ -62,5 +65,16 @@ impl Matrix {
 
     pub(crate) fn bytes(&self) -> usize {
         self.stored.stored().bytes.len()
+    }
+}
+
+/// Returns the values of a tensor in the mapped file; `None` if they are not floats, or not aligned in memory.
+pub(crate) fn plain_values(stored: &StoredTensor) -> Option<Dense<'_>> {
+    let bytes = &stored.bytes[..];
+    match stored.coding {
+        Coding::F32 => bytemuck::try_cast_slice(bytes).map(Dense::F32).ok(),
+        Coding::F16 => bytemuck::try_cast_slice(bytes).map(Dense::F16).ok(),
+        Coding::Bf16 => bytemuck::try_cast_slice(bytes).map(Dense::Bf16).ok(),
+        _ => None,
     }
 }

@@ -9,8 +9,13 @@ use bitkv_kernels::elementwise::add;
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Model, Output, Result, Sequence, Step, attention, error::Place, finite::check_rows, linear::Activations,
-    mlp, recorder::Recorder, rotations::Rotations,
+    Model, Output, Result, Sequence, Step, attention,
+    error::Place,
+    finite::check_rows,
+    linear::{Activations, Inputs},
+    mlp,
+    recorder::Recorder,
+    rotations::Rotations,
 };
 
 /// The number of tokens that run through the layers at once. A token of the 2B-4T model takes 45 kB of
@@ -74,7 +79,7 @@ impl Model {
             // many tokens.
             sequences.iter_mut().for_each(|s| s.cache.reserve(s.tokens.len()));
         }
-        let (mut workspace, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
+        let (mut workspace, mut hidden) = (Workspace::new(self.inputs()), Vec::new());
         for (i, block) in blocks.iter().enumerate() {
             let h = self.run_block(sequences, block, &mut workspace, recorder)?;
             let wanted = match rows {
@@ -162,11 +167,11 @@ impl Model {
 }
 
 impl Workspace {
-    fn new(plain_llama: bool) -> Self {
+    fn new(inputs: Inputs) -> Self {
         Workspace {
-            x: Activations::empty(plain_llama),
-            attention: attention::Workspace::new(plain_llama),
-            mlp: mlp::Workspace::new(plain_llama),
+            x: Activations::empty(inputs),
+            attention: attention::Workspace::new(inputs),
+            mlp: mlp::Workspace::new(inputs),
         }
     }
 }

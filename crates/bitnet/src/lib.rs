@@ -1,4 +1,4 @@
-//! Runs BitNet b1.58 models on the CPU: an exact forward pass, a KV cache that can evict different tokens in
+//! Runs BitNet b1.58 models, and Llamas and Qwens in full precision, on the CPU: an exact forward pass, a KV cache that can evict different tokens in
 //! every head, attention probes, and text generation.
 //!
 //! ```text
@@ -92,10 +92,10 @@ pub mod trace;
 pub use attention::Sequence;
 pub use bit_linear::BitLinear;
 pub use bitkv_checkpoint::{
-    Activation, Architecture, Checkpoint, Config, FloatType, LinearShape, NormShape, PackedTypes, ScaleRule,
-    TernaryScale, WeightFormat, write_packed,
+    Activation, Architecture, Biases, Checkpoint, Config, FloatType, LinearShape, NormShape, PackedTypes,
+    RopeScaling, ScaleRule, TernaryScale, WeightFormat, write_packed,
 };
-pub use bitkv_kernels::attention::Floats;
+pub use bitkv_kernels::{attention::Floats, dense::Arithmetic};
 #[cfg(feature = "masked-cache")]
 pub use cache::MaskedCache;
 pub use cache::{Cache, CachePrecision, CacheShape, CacheView, KvCache, Quantisation};
@@ -104,7 +104,7 @@ pub use generate::{
     AfterPrefill, Generated, GenerationOptions, HookError, Hooks, StopReason, generate, generate_batch,
 };
 pub use lm_head::{LmHeadError, LmHeadPrecision, LmHeadStats};
-pub use model::{Model, Output, WeightBytes};
+pub use model::{Model, Output, WeightBytes, WeightKind};
 pub use moments::QueryMoments;
 pub use output_norms::l1_norms;
 pub use probe::{ProbeOutput, Probes};

@@ -5,7 +5,7 @@ use bitkv_kernels::elementwise::{self, Gate};
 
 use crate::{
     Result, Step,
-    linear::{Activations, Linear, forward_all},
+    linear::{Activations, Inputs, Linear, forward_all},
     norm::RmsNorm,
     recorder::Recorder,
 };
@@ -31,8 +31,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(plain_llama: bool) -> Self {
-        let inner = Activations::empty(plain_llama);
+    pub(crate) fn new(inputs: Inputs) -> Self {
+        let inner = Activations::empty(inputs);
         Workspace { gate: Vec::new(), up: Vec::new(), inner, out: Vec::new() }
     }
 }
@@ -60,26 +60,33 @@ impl Mlp {
         forward_all([(&self.gate_proj, gate), (&self.up_proj, up)], x);
         recorder.record_step(Step::Gate, gate);
         recorder.record_step(Step::Up, up);
-        match inner {
-            Activations::Quantized(inner) if !recorder.records_steps() => {
-                let norm = self.sub_norm.as_ref().map(RmsNorm::kernel);
-                inner.fill_gated(self.activation, gate, up, self.width, norm);
-            }
-            _ => {
-                elementwise::gate(self.activation, gate, up);
-                recorder.record_step(Step::Activation, gate);
-                match &self.sub_norm {
-                    Some(norm) => inner.fill_normed(gate, norm, Step::MlpSubNorm, recorder),
-                    None => inner.fill(gate, self.width),
-                }
+        if let Some(inner) = inner.only_quantised(recorder) {
+            let norm = self.sub_norm.as_ref().map(RmsNorm::kernel);
+            inner.fill_gated(self.activation, gate, up, self.width, norm);
+        } else {
+            elementwise::gate(self.activation, gate, up);
+            recorder.record_step(Step::Activation, gate);
+            match &self.sub_norm {
+                Some(norm) => inner.fill_normed(gate, norm, Step::MlpSubNorm, recorder),
+                None => inner.fill(gate, self.width),
             }
         }
         forward_all([(&self.down_proj, out)], inner);
         recorder.record_step(Step::Down, out);
     }
 
+    /// The linear layers.
+    pub(crate) fn linears(&self) -> [&Linear; 3] {
+        [&self.gate_proj, &self.up_proj, &self.down_proj]
+    }
+
+    /// The linear layers, to be changed.
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 3] {
+        [&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj]
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         let norm = self.sub_norm.as_ref().map_or(0, RmsNorm::bytes);
-        self.gate_proj.bytes() + self.up_proj.bytes() + self.down_proj.bytes() + norm
+        self.linears().map(Linear::bytes).iter().sum::<usize>() + norm
     }
 }

@@ -1,16 +1,25 @@
-//! The BitNet b1.58 decoder: loading, prefill, decoding and logits.
+//! The decoder: loading, prefill, decoding and logits.
 //!
 //! References: *The Era of 1-bit LLMs* (arXiv 2402.17764), *BitNet b1.58 2B4T Technical Report* (arXiv
 //! 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
-use bitkv_kernels::dense::Int8;
+use bitkv_kernels::dense::{Arithmetic, Int8};
 use candle_core::{Device, Tensor};
 
 use crate::{
     Cache, CachePrecision, CacheShape, Error, KvCache, ProbeOutput, Probes, Result, Sequence,
-    attention::Attention, dense::Matrix, error::Place, finite::check_rows, forward::HiddenRows,
-    lm_head::LmHeads, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
+    attention::Attention,
+    dense::Matrix,
+    error::Place,
+    finite::check_rows,
+    forward::HiddenRows,
+    linear::{Inputs, Linear},
+    lm_head::LmHeads,
+    mlp::Mlp,
+    norm::RmsNorm,
+    recorder::Recorder,
+    rope::Rope,
 };
 
 /// The weights of one decoder layer.
@@ -34,14 +43,27 @@ pub struct Model {
     lm_head: Option<Matrix>,
     /// The LM head rounded to int8, if [`Model::with_lm_head`] asked for it.
     int8_lm_head: Option<Int8>,
+    /// The arithmetic of full-precision weights.
+    arithmetic: Arithmetic,
     pub(crate) rope: Rope,
+}
+
+/// Whether the weights of a model's linear layers are ternary.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WeightKind {
+    /// All are: the model is a BitNet.
+    Ternary,
+    /// None is: the model is a control in full precision.
+    Control,
+    /// Some are.
+    Mixed,
 }
 
 /// The bytes that the weights of a model take in memory, by kind of weight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WeightBytes {
-    /// Linear layers with their scales.
-    pub ternary: usize,
+    /// Linear layers with their scales and biases.
+    pub linear: usize,
     /// The LM head that is read for every token: the one of the checkpoint, the embedding if the two are
     /// tied, or the LM head rounded to int8.
     pub lm_head: usize,
@@ -91,6 +113,7 @@ impl Model {
             norm: norm(&config.final_norm())?,
             lm_head: lm_head.map(Matrix::new),
             int8_lm_head: None,
+            arithmetic: Arithmetic::F32,
             rope: Rope::new(&config),
             config,
         })
@@ -99,6 +122,49 @@ impl Model {
     /// The model's configuration: its shape and numerics.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Returns the model with products of full-precision weights in this arithmetic: those of its linear layers
+    /// that are not ternary, and, if it is not a BitNet, those of the LM head. [`Arithmetic::F32`] is the
+    /// default.
+    #[must_use]
+    pub fn with_arithmetic(mut self, arithmetic: Arithmetic) -> Self {
+        if self.weight_kind() == WeightKind::Ternary {
+            return self;
+        }
+        for layer in &mut self.layers {
+            layer.attention.linears_mut().into_iter().for_each(|linear| linear.set_arithmetic(arithmetic));
+            layer.mlp.linears_mut().into_iter().for_each(|linear| linear.set_arithmetic(arithmetic));
+        }
+        self.embedding.set_arithmetic(arithmetic);
+        self.lm_head.iter_mut().for_each(|head| head.set_arithmetic(arithmetic));
+        self.arithmetic = arithmetic;
+        self
+    }
+
+    /// The arithmetic of full-precision weights.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// Whether the weights of the linear layers are ternary. A plain Llama counts as what its checkpoint holds.
+    pub fn weight_kind(&self) -> WeightKind {
+        if self.config.plain_llama {
+            return WeightKind::Ternary;
+        }
+        match self.inputs() {
+            Inputs { quantised: true, floats: false } => WeightKind::Ternary,
+            Inputs { quantised: false, .. } => WeightKind::Control,
+            Inputs { quantised: true, floats: true } => WeightKind::Mixed,
+        }
+    }
+
+    /// The forms in which the linear layers take their input.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let attention = self.layers.iter().flat_map(|layer| layer.attention.linears());
+        let mlp = self.layers.iter().flat_map(|layer| layer.mlp.linears());
+        let kinds = || attention.clone().chain(mlp.clone()).map(Linear::is_ternary);
+        Inputs { quantised: kinds().any(|ternary| ternary), floats: kinds().any(|ternary| !ternary) }
     }
 
     /// The attention blocks in the order of the layers.
@@ -118,7 +184,7 @@ impl Model {
         let lm_head = self.int8_lm_head.as_ref().map_or(exact, Int8::bytes);
         let separate = self.lm_head.as_ref().map_or(0, |_| self.embedding.bytes());
         let embedding = separate + self.int8_lm_head.as_ref().map_or(0, |_| exact);
-        WeightBytes { ternary: self.weight_bytes() - norms - lm_head - embedding, lm_head, embedding, norms }
+        WeightBytes { linear: self.weight_bytes() - norms - lm_head - embedding, lm_head, embedding, norms }
     }
 
     /// The bytes that all weights take in memory.

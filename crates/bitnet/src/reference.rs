@@ -1,8 +1,8 @@
 //! The reference: the same model in plain candle, in as little code as possible. Tests compare the fast path
 //! with it.
 //!
-//! [`Reference`] runs every architecture that the loader reads, as a BitNet or as a plain Llama, on any
-//! candle device. It runs a whole sequence at a time and has no KV cache. Gradients reach every weight: it
+//! [`Reference`] runs every architecture that the loader reads, as a BitNet, as a plain Llama or in full
+//! precision, on any candle device. It runs a whole sequence at a time and has no KV cache. Gradients reach every weight: it
 //! avoids `softmax_last_dim`, `rms_norm` and `rope` of candle-nn, which have no backward pass, and its
 //! [quantisers](quantise_activations) pass gradients straight through. A [`Watch`] sees every step of a pass.
 //!
@@ -61,6 +61,8 @@ struct Layer {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
+    query_norm: Option<RmsNorm>,
+    key_norm: Option<RmsNorm>,
     attention_sub_norm: Option<RmsNorm>,
     o_proj: Linear,
     post_attention_norm: RmsNorm,
@@ -83,12 +85,13 @@ impl Module for RmsNorm {
 }
 
 impl Rounding {
-    /// Returns what the linear layers of a model with this configuration round.
+    /// Returns what the ternary linear layers of a model with this configuration round.
     pub fn new(config: &Config) -> Rounding {
         match config.weights {
             _ if config.plain_llama => Rounding::Nothing,
             WeightFormat::Masters => Rounding::Both,
             WeightFormat::Packed(_) | WeightFormat::TernaryFloats => Rounding::Activations,
+            WeightFormat::Floats => Rounding::Nothing,
         }
     }
 }
@@ -186,10 +189,13 @@ impl Layer {
     fn new(index: usize, config: &Config, vb: &VarBuilder<'_>, rounding: Rounding) -> Result<Layer> {
         let norms = config.norms(index);
         let norm = |shape: &NormShape| load_norm(shape, config, vb);
-        let linear = |LinearShape { name, rows, cols }: LinearShape| -> Result<Linear> {
+        let linear = |LinearShape { name, rows, cols, bias }: LinearShape| -> Result<Linear> {
+            let rounding = if config.is_full_precision(&name) { Rounding::Nothing } else { rounding };
+            let bias =
+                bias.then(|| vb.get_with_hints(rows, &format!("{name}.bias"), init::ZERO)).transpose()?;
             let name = format!("{name}.weight");
             let weight = vb.get_with_hints((rows, cols), &name, init::DEFAULT_KAIMING_NORMAL)?;
-            Ok(Linear { weight, rounding })
+            Ok(Linear { weight, bias, rounding })
         };
         let [q, k, v, o, gate, up, down] = config.linears(index);
         Ok(Layer {
@@ -199,6 +205,8 @@ impl Layer {
             q_proj: linear(q)?,
             k_proj: linear(k)?,
             v_proj: linear(v)?,
+            query_norm: norms.query.as_ref().map(norm).transpose()?,
+            key_norm: norms.key.as_ref().map(norm).transpose()?,
             attention_sub_norm: norms.attention_sub.as_ref().map(norm).transpose()?,
             o_proj: linear(o)?,
             post_attention_norm: norm(&norms.post_attention)?,
@@ -223,6 +231,9 @@ impl Layer {
         let q = split_heads(&watch_step(Step::Q, self.q_proj.forward(&x)?)?, num_attention_heads)?;
         let k = split_heads(&watch_step(Step::K, self.k_proj.forward(&x)?)?, num_key_value_heads)?;
         let values = split_heads(&watch_step(Step::V, self.v_proj.forward(&x)?)?, num_key_value_heads)?;
+        let normed =
+            |x: Tensor, norm: &Option<RmsNorm>| norm.as_ref().map_or(Ok(x.clone()), |n| n.forward(&x));
+        let (q, k) = (normed(q, &self.query_norm)?, normed(k, &self.key_norm)?);
         let (queries, keys) = (rotate(&q, rope)?, rotate(&k, rope)?);
         let group = self.config.group_size();
         let k = repeat_kv_heads(&round_to_kv(&keys, kv_dtype)?, group)?;
@@ -287,12 +298,9 @@ fn rotate(x: &Tensor, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
     rope_slow(&x.unsqueeze(0)?, cos, sin)?.squeeze(0)
 }
 
-/// Returns the cosines and sines of the rotary angles `p / theta^(2 j / head_dim)`, each
-/// `[tokens, head_dim / 2]`.
+/// Returns the cosines and sines of the rotary angles, position times frequency, each `[tokens, head_dim / 2]`.
 fn rope_tables(config: &Config, tokens: usize, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
-    let (theta, width) = (config.rope_theta as f32, config.head_dim);
-    let frequency = |j: usize| 1.0 / theta.powf((2 * j) as f32 / width as f32);
-    let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
+    let frequencies = config.rope_frequencies();
     let positions = Tensor::arange(0u32, tokens as u32, device)?.to_dtype(DType::F32)?.unsqueeze(1)?;
     let angles = positions.broadcast_mul(&Tensor::new(frequencies, device)?.unsqueeze(0)?)?;
     Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))

@@ -16,7 +16,8 @@ use crate::KvCache;
 const TASK_POSITIONS: usize = 16;
 
 /// The rotary angles of a model: at position `p`, pair `j` of channels is rotated by
-/// `p / theta^(2 j / head_dim)` radians.
+/// `p * frequency[j]` radians. The frequencies are those of
+/// [`Config::rope_frequencies`](bitkv_checkpoint::Config::rope_frequencies).
 #[derive(Clone)]
 pub struct Rope {
     frequencies: Vec<f32>,
@@ -41,10 +42,7 @@ pub(crate) struct Rotation {
 
 impl Rope {
     pub(crate) fn new(config: &Config) -> Self {
-        let (theta, width) = (config.rope_theta as f32, config.head_dim);
-        Rope::from_frequencies(
-            (0..width / 2).map(|j| 1.0 / theta.powf((2 * j) as f32 / width as f32)).collect(),
-        )
+        Rope::from_frequencies(config.rope_frequencies())
     }
 
     fn from_frequencies(frequencies: Vec<f32>) -> Self {

@@ -85,7 +85,7 @@ fn bytes_of_both_lm_heads_are_counted() {
         assert_eq!(after.lm_head, VOCAB * (64 + 16));
         assert_eq!(after.embedding, before.embedding + before.lm_head);
         assert_eq!(int8.weight_bytes(), exact.weight_bytes() + after.lm_head);
-        assert_eq!((after.ternary, after.norms), (before.ternary, before.norms));
+        assert_eq!((after.linear, after.norms), (before.linear, before.norms));
         let back = int8.with_lm_head(LmHeadPrecision::Exact).unwrap();
         assert_eq!((back.weight_breakdown(), back.lm_head_precision()), (before, LmHeadPrecision::Exact));
     }

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use crate::{
-    Activation, Coding, Config, Dense, Error, IgnoredSetting, Linear, LinearShape, NormShape, Result,
-    ScaleRule, StoredTensor, WeightFormat,
+    Activation, Coding, Config, Dense, Error, IgnoredSetting, Linear, LinearShape, LinearWeights, NormShape,
+    Result, RopeScaling, ScaleRule, StoredTensor, WeightFormat,
     config_read::Clues,
     dense::PagesAfterCheck,
     generation_config,
     gguf::{self, Gguf, ReadOptions},
+    linear,
     random::{self, RandomWeights},
     remarks::Remarks,
     shapes::{EMBEDDING, LM_HEAD},
@@ -350,27 +351,69 @@ impl Checkpoint {
         let stored = self.get(&format!("{}.weight", shape.name), "")?;
         match &self.store {
             Store::Gguf(gguf) => gguf.linear(shape, stored),
-            Store::Shards(_) | Store::Random(_) => match self.config.weights {
-                WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
-                WeightFormat::Masters | WeightFormat::TernaryFloats if stored.coding == Coding::PackedU8 => Err(stored.type_error(
-                    "F32, F16 or BF16 master weights, because `quantization_config` does not describe packed weights",
-                )),
-                WeightFormat::Masters | WeightFormat::TernaryFloats if !stored.coding.is_float() => {
-                    Err(stored.type_error("F32, F16 or BF16 master weights"))
-                }
-                WeightFormat::Masters => Linear::from_masters(shape, stored),
-                WeightFormat::TernaryFloats => {
-                    stored.check_shape(&[shape.rows, shape.cols])?;
-                    let is_zero = || stored.zero_rows().zero == shape.rows;
-                    if gguf::ternary_value(&stored).is_none() && !is_zero() {
-                        return Err(stored.type_error(
-                            "values of one magnitude or zero, because the first and the last layer are ternary",
-                        ));
-                    }
-                    gguf::from_floats(shape, stored)
-                }
-            },
+            Store::Shards(_) | Store::Random(_) => self.linear_of_folder(shape, stored),
         }
+    }
+
+    /// Returns a linear layer of a Hugging Face folder.
+    fn linear_of_folder(&self, shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
+        let is_float = stored.coding.is_float();
+        match self.config.weights {
+            // A layer that is listed as one in full precision has no scale if its weights are floats.
+            WeightFormat::Packed(_) | WeightFormat::Masters
+                if is_float && self.config.is_full_precision(&shape.name) =>
+            {
+                Linear::from_floats(shape, stored)
+            }
+            WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
+            _ if stored.coding == Coding::PackedU8 => Err(stored.type_error(
+                "F32, F16 or BF16 weights, because `quantization_config` does not describe packed weights",
+            )),
+            _ if !is_float => Err(stored.type_error("F32, F16 or BF16 weights")),
+            WeightFormat::Masters => Linear::from_masters(shape, stored),
+            WeightFormat::TernaryFloats | WeightFormat::Floats => gguf::from_floats(shape, stored),
+        }
+    }
+
+    /// Checks that the model can be written in a ternary format.
+    ///
+    /// # Errors
+    /// Returns an error if a linear layer is in full precision or has a bias, or if RoPE is scaled.
+    pub(crate) fn check_convertible(&self) -> Result<()> {
+        let refuse = |reason: String| Err(Error::NotABitNet { file: self.file(), reason });
+        if self.config.weights == WeightFormat::Floats {
+            return refuse("its weights are in full precision, and conversions write ternary formats".into());
+        }
+        if self.config.biases.any() {
+            return refuse("its linear layers have biases, which conversions cannot write".into());
+        }
+        if self.config.rope_scaling != RopeScaling::Unscaled {
+            return refuse("its RoPE is scaled, which conversions cannot write".into());
+        }
+        for shape in self.config.all_linears() {
+            if !self.linear(&shape)?.is_ternary() {
+                return refuse(format!(
+                    "`{}` is in full precision, and conversions write ternary formats",
+                    shape.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the bias of a linear layer, `[rows]`; `None` if it has none.
+    ///
+    /// # Errors
+    /// Returns an error if the tensor is missing, has another length or type, or holds values that are not
+    /// finite.
+    pub fn bias(&self, shape: &LinearShape) -> Result<Option<Vec<f32>>> {
+        if !shape.bias {
+            return Ok(None);
+        }
+        let stored = self.get(&format!("{}.bias", shape.name), ", the bias of a linear layer")?;
+        let values = stored.f32s(&[shape.rows])?;
+        let heads = self.gguf().map_or(Ok(None), |gguf| gguf.interleaved_heads(shape))?;
+        Ok(Some((0..shape.rows).map(|row| values[linear::stored_row(row, shape.rows, heads)]).collect()))
     }
 
     /// Returns a linear layer that transformers packed, with the scale that is stored beside its weight.
@@ -391,7 +434,8 @@ impl Checkpoint {
         if value <= 0.0 || !multiplier.is_finite() {
             return Err(Error::BadScale { file: scale.file, tensor: name, value, multiplier });
         }
-        Ok(Linear { shape: shape.clone(), multiplier, stored, master_scale: None, interleaved_heads: None })
+        let (shape, weights) = (shape.clone(), LinearWeights::Codes);
+        Ok(Linear { shape, multiplier, stored, weights, interleaved_heads: None })
     }
 }
 

@@ -7,7 +7,7 @@
 mod blocks;
 pub mod i2s;
 pub mod packed_u8;
-mod quants;
+pub(crate) mod quants;
 pub mod tq1_0;
 pub mod tq2_0;
 

@@ -1,8 +1,11 @@
-//! The configuration of a model, as `config.json` of the BitNet b1.58 families describes it.
+//! The configuration of a model, as `config.json` of the BitNet b1.58 families, of Llama and of Qwen describes
+//! it.
 //!
 //! References: transformers `models/bitnet/configuration_bitnet.py` (2B-4T), `configuration_bitnet.py` of
-//! 1bitLLM/bitnet_b1_58-large, and `models/llama/configuration_llama.py` (Falcon3-1.58bit, Falcon-E,
-//! HF1BitLLM).
+//! 1bitLLM/bitnet_b1_58-large, and transformers `configuration_llama.py` (Falcon3-1.58bit, Falcon-E, HF1BitLLM,
+//! and full-precision Llamas), `configuration_qwen2.py` and `configuration_qwen3.py`.
+
+use crate::RopeScaling;
 
 /// The family whose tensor names and defaults a checkpoint follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,17 +14,33 @@ pub enum Architecture {
     BitNet,
     /// `BitnetForCausalLM`: 1bitLLM/bitnet_b1_58-large, -xl and -3B.
     OneBitLlm,
-    /// `LlamaForCausalLM` with ternary linear layers and no sub-norms: Falcon3-1.58bit, Falcon-E, HF1BitLLM.
+    /// `LlamaForCausalLM`, which has no sub-norms: ternary (Falcon3-1.58bit, Falcon-E, HF1BitLLM) or in full
+    /// precision.
     Llama,
+    /// `Qwen2ForCausalLM`: a Llama with biases of queries, keys and values.
+    Qwen2,
+    /// `Qwen3ForCausalLM`: a Llama that norms every query and key head before RoPE.
+    Qwen3,
 }
 
 impl Architecture {
+    /// All architectures.
+    pub(crate) const ALL: [Architecture; 5] = [
+        Architecture::BitNet,
+        Architecture::OneBitLlm,
+        Architecture::Llama,
+        Architecture::Qwen2,
+        Architecture::Qwen3,
+    ];
+
     /// Returns the name in `architectures`.
     pub fn name(self) -> &'static str {
         match self {
             Architecture::BitNet => "BitNetForCausalLM",
             Architecture::OneBitLlm => "BitnetForCausalLM",
             Architecture::Llama => "LlamaForCausalLM",
+            Architecture::Qwen2 => "Qwen2ForCausalLM",
+            Architecture::Qwen3 => "Qwen3ForCausalLM",
         }
     }
 
@@ -29,8 +48,21 @@ impl Architecture {
     pub fn usual_activation(self) -> Activation {
         match self {
             Architecture::BitNet => Activation::Relu2,
-            Architecture::OneBitLlm | Architecture::Llama => Activation::Silu,
+            Architecture::OneBitLlm | Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => {
+                Activation::Silu
+            }
         }
+    }
+
+    /// Returns whether models of this family are BitNets, whose float weights are masters. Models of the other
+    /// families may be ternary or in full precision.
+    pub fn is_bitnet(self) -> bool {
+        matches!(self, Architecture::BitNet | Architecture::OneBitLlm)
+    }
+
+    /// Returns whether the class uses a sliding window only if `use_sliding_window` says so.
+    pub(crate) fn has_optional_window(self) -> bool {
+        matches!(self, Architecture::Qwen2 | Architecture::Qwen3)
     }
 
     /// Returns the value of `model_type`.
@@ -38,6 +70,8 @@ impl Architecture {
         match self {
             Architecture::BitNet => "bitnet",
             Architecture::OneBitLlm | Architecture::Llama => "llama",
+            Architecture::Qwen2 => "qwen2",
+            Architecture::Qwen3 => "qwen3",
         }
     }
 }
@@ -89,6 +123,27 @@ pub enum WeightFormat {
     Masters,
     /// Floats that are ternary already: the values of a matrix are 0 or of one magnitude, which is kept.
     TernaryFloats,
+    /// Full-precision weights that are used as they are, without quantised activations: a control. A layer
+    /// whose floats are ternary already still runs as a ternary one.
+    Floats,
+}
+
+/// Which linear layers of a model have a bias.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Biases {
+    /// `q_proj`, `k_proj` and `v_proj`.
+    pub qkv: bool,
+    /// `o_proj`.
+    pub output: bool,
+    /// `gate_proj`, `up_proj` and `down_proj`.
+    pub mlp: bool,
+}
+
+impl Biases {
+    /// Returns whether a layer has a bias.
+    pub fn any(self) -> bool {
+        self.qkv || self.output || self.mlp
+    }
 }
 
 /// The shape and the numerics of a model.
@@ -118,6 +173,10 @@ pub struct Config {
     pub rms_norm_eps: f64,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
+    /// How the rotary frequencies are scaled.
+    pub rope_scaling: RopeScaling,
+    /// Which linear layers have a bias.
+    pub biases: Biases,
     /// Whether the LM head is tied to the embedding.
     pub tie_word_embeddings: bool,
     /// The first token of every text, if there is one.
@@ -126,6 +185,9 @@ pub struct Config {
     pub eos_token_ids: Vec<u32>,
     /// How the weights of linear layers are stored.
     pub weights: WeightFormat,
+    /// The starts or ends of the names of linear layers that are in full precision although the others are
+    /// ternary (`modules_to_not_convert`).
+    pub full_precision_layers: Vec<String>,
     /// Whether to run the model as a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
 }
@@ -146,6 +208,18 @@ impl Config {
         self.num_key_value_heads * self.head_dim
     }
 
+    /// Returns the rotary frequencies of a head, `[head_dim / 2]`, in radians per position.
+    pub fn rope_frequencies(&self) -> Vec<f32> {
+        self.rope_scaling.frequencies(self.rope_theta, self.head_dim)
+    }
+
+    /// Returns whether a linear layer is listed as one in full precision.
+    pub fn is_full_precision(&self, layer: &str) -> bool {
+        // transformers compares the start and the end of a name.
+        let matches = |part: &String| layer.starts_with(part.as_str()) || layer.ends_with(part.as_str());
+        self.full_precision_layers.iter().any(matches)
+    }
+
     /// Returns the configuration for running the model as a plain Llama, as the published verification
     /// mistakenly did: with float weights (master weights without quantisation, or packed weights times their
     /// scale), f32 activations, SiLU, and no sub-norms. This measures the effect of that mistake.
@@ -164,8 +238,9 @@ impl Config {
             WeightFormat::Masters | WeightFormat::TernaryFloats => serde_json::json!({
                 "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online",
             }),
+            WeightFormat::Floats => serde_json::Value::Null,
         };
-        let value = serde_json::json!({
+        let mut value = serde_json::json!({
             "architectures": [self.architecture.name()],
             "model_type": self.architecture.model_type(),
             "vocab_size": self.vocab_size,
@@ -184,6 +259,13 @@ impl Config {
             "eos_token_id": self.eos_token_ids,
             "quantization_config": quantization,
         });
+        if let Some(scaling) = self.rope_scaling.to_json() {
+            value["rope_scaling"] = scaling;
+        }
+        if self.biases.any() {
+            value["attention_bias"] = self.biases.qkv.into();
+            value["mlp_bias"] = self.biases.mlp.into();
+        }
         format!("{value:#}\n")
     }
 }

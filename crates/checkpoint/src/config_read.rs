@@ -9,7 +9,7 @@ use std::{ops::RangeInclusive, path::Path};
 use serde_json::Value;
 
 use crate::{
-    Architecture, Config, Error, Result, ScaleRule, WeightFormat,
+    Architecture, Biases, Config, Error, Result, ScaleRule, WeightFormat,
     json::{self, Object},
     remarks::Remarks,
 };
@@ -82,21 +82,20 @@ impl Config {
         let root = Object::root(file, &value)?;
         let mut remarks = Remarks::default();
         let architecture = architecture(&root, clues)?;
-        let bitnet = architecture == Architecture::BitNet;
-        refuse_unsupported(&root)?;
-        known_keys::check(&root, &mut remarks)?;
+        let defaults = Defaults::new(architecture);
+        known_keys::check(&root, architecture, &mut remarks)?;
 
         let hidden_size = root.needed_size("hidden_size", MAX_WIDTH)?;
         let num_attention_heads = root.needed_size("num_attention_heads", MAX_WIDTH)?;
         let vocab_size = root.needed_size("vocab_size", MAX_VOCABULARY)?;
-        let default_ids = if bitnet { [128_000, 128_001] } else { [1, 2] };
         // If the default id is outside a small vocabulary, the model has no such token. An explicit null
         // means the same.
-        let special = |key: &'static str, id: u32| match root.token_ids(key)? {
+        let special = |key: &'static str, id: Option<u32>| match root.token_ids(key)? {
             Some(ids) => Ok(ids),
-            None if root.is_null(key) || id as usize >= vocab_size => Ok(vec![]),
-            None => Ok(vec![id]),
+            None if root.is_null(key) => Ok(vec![]),
+            None => Ok(id.into_iter().filter(|id| (*id as usize) < vocab_size).collect()),
         };
+        let rope = rope::read(&root, defaults.rope_theta, &mut remarks)?;
         let config = Config {
             architecture,
             vocab_size,
@@ -107,23 +106,29 @@ impl Config {
             // The reference classes read an explicit null as the number of query heads.
             num_key_value_heads: match root.size("num_key_value_heads", MAX_WIDTH)? {
                 Some(heads) => heads,
-                None if bitnet && !root.is_null("num_key_value_heads") => 5,
-                None => num_attention_heads,
+                None if root.is_null("num_key_value_heads") => num_attention_heads,
+                None => defaults.kv_heads.unwrap_or(num_attention_heads),
             },
             head_dim: match root.size("head_dim", MAX_WIDTH)? {
                 Some(head_dim) => head_dim,
+                None if let Some(width) = defaults.head_dim => width,
                 None => {
                     divide(&root, "hidden_size", hidden_size, "num_attention_heads", num_attention_heads)?
                 }
             },
             hidden_act: activation::read(&root, &mut remarks)?.unwrap_or(architecture.usual_activation()),
-            max_position_embeddings: root.size("max_position_embeddings", MAX_POSITIONS)?.unwrap_or(2048),
-            rms_norm_eps: epsilon(&root, &mut remarks)?.unwrap_or(if bitnet { 1e-5 } else { 1e-6 }),
-            rope_theta: rope::read(&root, if bitnet { 500_000.0 } else { 10_000.0 }, &mut remarks)?.theta,
+            max_position_embeddings: root
+                .size("max_position_embeddings", MAX_POSITIONS)?
+                .unwrap_or(defaults.positions),
+            rms_norm_eps: epsilon(&root, &mut remarks)?.unwrap_or(defaults.epsilon),
+            rope_theta: rope.theta,
+            rope_scaling: rope.scaling,
+            biases: biases(&root, architecture)?,
             tie_word_embeddings: root.flag("tie_word_embeddings")?.unwrap_or(false),
-            bos_token_id: special("bos_token_id", default_ids[0])?.first().copied(),
-            eos_token_ids: special("eos_token_id", default_ids[1])?,
+            bos_token_id: special("bos_token_id", defaults.bos)?.first().copied(),
+            eos_token_ids: special("eos_token_id", defaults.eos)?,
             weights: weight_format(&root, architecture, clues)?,
+            full_precision_layers: full_precision_layers(&root)?,
             plain_llama: false,
         };
         config.check(&root)?;
@@ -181,21 +186,53 @@ fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
     if names_class(Architecture::OneBitLlm) || names_class(Architecture::Llama) && clues.inner_norms {
         return Ok(Architecture::OneBitLlm);
     }
-    let method = match root.object("quantization_config")? {
-        Some(quantization) => quantization.text("quant_method")?,
-        None => None,
-    };
-    if names_class(Architecture::Llama) {
-        if method == Some("bitnet") || clues.packed || method.is_none() && (clues.ternary || clues.as_bitnet)
-        {
-            return Ok(Architecture::Llama);
+    let known = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
+    known.into_iter().find(|architecture| names_class(*architecture)).ok_or_else(|| {
+        let all: Vec<&str> = Architecture::ALL.map(Architecture::name).into();
+        let reason = format!("but only {} are supported: use another model", all.join(", "));
+        root.bad("architectures", names, reason)
+    })
+}
+
+/// The values of keys that a file lacks, in the reference class of an architecture.
+struct Defaults {
+    /// The number of KV heads; `None` for as many as query heads.
+    kv_heads: Option<usize>,
+    /// The width of a head; `None` for the width of the model divided by the number of heads.
+    head_dim: Option<usize>,
+    positions: usize,
+    epsilon: f64,
+    rope_theta: f64,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
+impl Defaults {
+    fn new(architecture: Architecture) -> Defaults {
+        let llama = Defaults {
+            kv_heads: None,
+            head_dim: None,
+            positions: 2048,
+            epsilon: 1e-6,
+            rope_theta: 10_000.0,
+            bos: Some(1),
+            eos: Some(2),
+        };
+        let qwen = Defaults { kv_heads: Some(32), positions: 32_768, bos: None, eos: None, ..llama };
+        match architecture {
+            Architecture::BitNet => Defaults {
+                kv_heads: Some(5),
+                epsilon: 1e-5,
+                rope_theta: 500_000.0,
+                bos: Some(128_000),
+                eos: Some(128_001),
+                ..llama
+            },
+            Architecture::OneBitLlm | Architecture::Llama => llama,
+            Architecture::Qwen2 => qwen,
+            Architecture::Qwen3 => Defaults { head_dim: Some(128), ..qwen },
         }
-        let reason = "but this model is not a BitNet, because it has neither a bitnet quantization_config nor packed \
-                      or ternary weights: use another, or --as bitnet if they are the masters of a BitNet";
-        return Err(root.bad("architectures", names, reason));
     }
-    let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported: use a BitNet model";
-    Err(root.bad("architectures", names, reason))
 }
 
 /// Returns the number that every norm adds to the mean square; `None` if no key has it.
@@ -215,13 +252,16 @@ fn epsilon(root: &Object<'_>, remarks: &mut Remarks) -> Result<Option<f64>> {
 /// Returns how linear weights are stored, according to `quantization_config` and the names of the tensors.
 fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) -> Result<WeightFormat> {
     let Some(quantization) = root.object("quantization_config")? else {
-        // If there are packed weights with scales but no configuration describes them, the default of the
-        // reference class applies: results are divided by the scale.
         return Ok(match architecture {
+            // If there are packed weights with scales but no configuration describes them, the default of the
+            // reference class applies: results are divided by the scale.
             _ if clues.packed => WeightFormat::Packed(ScaleRule::Divide),
             // The 1bitLLM class ternarises its weights whenever it runs.
-            Architecture::BitNet | Architecture::Llama if clues.ternary => WeightFormat::TernaryFloats,
-            _ => WeightFormat::Masters,
+            Architecture::OneBitLlm => WeightFormat::Masters,
+            _ if clues.ternary => WeightFormat::TernaryFloats,
+            Architecture::BitNet => WeightFormat::Masters,
+            _ if clues.as_bitnet => WeightFormat::Masters,
+            _ => WeightFormat::Floats,
         });
     };
     if let Some(method) = quantization.text("quant_method")?.filter(|m| *m != "bitnet") {
@@ -231,7 +271,6 @@ fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) ->
         let reason = "but norms inside linear layers are not supported";
         return Err(quantization.bad("use_rms_norm", Value::from(true), reason));
     }
-    refuse_unconverted(&quantization)?;
     // This is the first upload of 2B-4T, whose results are multiplied by the scale.
     if quantization.flag("offline_quantization")? == Some(true) && quantization.get("linear_class").is_none()
     {
@@ -255,31 +294,25 @@ fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) ->
     }
 }
 
-/// Checks that only the LM head is excluded from quantisation.
-fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
+/// Returns the names of the layers that `quantization_config` excludes from quantisation.
+fn full_precision_layers(root: &Object<'_>) -> Result<Vec<String>> {
     let key = "modules_to_not_convert";
-    let Some(value) = quantization.get(key) else { return Ok(()) };
+    let Some(quantization) = root.object("quantization_config")? else { return Ok(Vec::new()) };
+    let Some(value) = quantization.get(key) else { return Ok(Vec::new()) };
     let names = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let names = names.ok_or_else(|| quantization.bad(key, value, "but must be a list of module names"))?;
-    if names.iter().any(|name| ["_proj", "layers", "mlp"].iter().any(|part| name.contains(part))) {
-        let reason = "but models with unquantised layers are not supported: only the LM head may be listed";
-        return Err(quantization.bad(key, value, reason));
-    }
-    Ok(())
+    Ok(names.into_iter().filter(|name| *name != "lm_head").map(str::to_owned).collect())
 }
 
-/// Checks that the model has no biases and no sliding window.
-fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
-    for key in ["attention_bias", "mlp_bias"] {
-        if root.flag(key)? == Some(true) {
-            return Err(root.bad(key, Value::from(true), "but biases are not supported"));
-        }
-    }
-    if root.flag("use_sliding_window")? == Some(true) {
-        let reason = "but only attention to all earlier tokens is supported";
-        return Err(root.bad("use_sliding_window", Value::from(true), reason));
-    }
-    Ok(())
+/// Returns which linear layers have a bias.
+fn biases(root: &Object<'_>, architecture: Architecture) -> Result<Biases> {
+    let [attention, mlp] =
+        [root.flag("attention_bias")?, root.flag("mlp_bias")?].map(|flag| flag == Some(true));
+    Ok(match architecture {
+        // The class always has these biases, and no others.
+        Architecture::Qwen2 => Biases { qkv: true, output: false, mlp: false },
+        _ => Biases { qkv: attention, output: attention, mlp },
+    })
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@ pub struct Contents {
 pub struct ListedTensor {
     /// The tensor as it is stored.
     pub stored: StoredTensor,
-    /// The linear layer, if the tensor holds the weights of one, and the number of its weights that are -1,
-    /// 0, 1 and invalid. The counts are 0 unless they were requested.
+    /// The linear layer, if the tensor holds the weights of a ternary one, and the number of its weights that
+    /// are -1, 0, 1 and invalid. The counts are 0 unless they were requested.
     pub linear: Option<(Linear, [u64; 4])>,
 }
 
 impl Checkpoint {
-    /// Lists all tensors. With `count_codes`, the codes of every linear layer are counted, which reads all
+    /// Lists all tensors. With `count_codes`, the codes of every ternary layer are counted, which reads all
     /// weights.
     ///
     /// # Errors
@@ -33,6 +33,8 @@ impl Checkpoint {
         let (mut linears, mut unreadable) = (HashMap::new(), Vec::new());
         for shape in self.config().all_linears() {
             match self.linear(&shape) {
+                // The weights of a layer in full precision have no codes.
+                Ok(linear) if !linear.is_ternary() => linear.bytes().release(),
                 Ok(linear) => drop(linears.insert(linear.stored().name.clone(), linear)),
                 Err(error) => unreadable.push(error.to_string()),
             }

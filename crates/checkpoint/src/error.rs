@@ -76,6 +76,8 @@ pub enum Error {
         "{file} is opened as a plain Llama, and a plain Llama is a way to run a model: write it in its true form"
     )]
     PlainLlama { file: String },
+    #[error("{file} cannot be converted, because {reason}: use the files as they are")]
+    NotABitNet { file: String, reason: String },
     #[error("{file}: tensor `{tensor}` cannot be written as {target}: {reason}")]
     NotConvertible { file: String, tensor: String, target: &'static str, reason: String },
 }

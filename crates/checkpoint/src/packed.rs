@@ -26,6 +26,7 @@ use crate::{
 /// written.
 pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     safetensors_file::refuse_model(folder)?;
+    checkpoint.check_convertible()?;
     let config = Config {
         weights: WeightFormat::Packed(ScaleRule::Multiply),
         tie_word_embeddings: checkpoint.is_tied(),

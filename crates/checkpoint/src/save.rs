@@ -102,7 +102,7 @@ fn float<'a>(name: &str, shape: &[usize], kind: FloatType, values: Cow<'a, [f32]
 
 /// Returns the entry of a matrix of codes.
 fn codes(shape: LinearShape, weights: Cow<'_, [f32]>, scale: TernaryScale) -> TensorEntry<'_> {
-    let LinearShape { name, rows, cols } = shape;
+    let LinearShape { name, rows, cols, .. } = shape;
     let row = move |row: usize, out: &mut [u8]| {
         let weights = &weights[row * cols..][..cols];
         out.iter_mut().zip(weights).for_each(|(code, w)| *code = (scale.code(*w) + 1) as u8);

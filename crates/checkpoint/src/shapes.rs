@@ -1,8 +1,8 @@
 //! The names and shapes of a checkpoint's tensors, in one place for reading and writing.
 
-use crate::{Architecture, Config, Error, Result};
+use crate::{Architecture, Biases, Config, Error, Result};
 
-/// The name and the shape of a ternary linear layer.
+/// The name and the shape of a linear layer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LinearShape {
     /// The Hugging Face name, without `.weight`.
@@ -11,6 +11,8 @@ pub struct LinearShape {
     pub rows: usize,
     /// The number of input features.
     pub cols: usize,
+    /// Whether the layer has a bias, `[rows]`.
+    pub bias: bool,
 }
 
 /// The largest number of weights in a row. Longer rows could overflow the integer sums of the kernels.
@@ -48,19 +50,21 @@ impl Config {
     pub fn linears(&self, layer: usize) -> [LinearShape; 7] {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
         let (query, kv) = (self.query_width(), self.kv_width());
+        let Biases { qkv, output, mlp } = self.biases;
         [
-            ("self_attn.q_proj", query, hidden),
-            ("self_attn.k_proj", kv, hidden),
-            ("self_attn.v_proj", kv, hidden),
-            ("self_attn.o_proj", hidden, query),
-            ("mlp.gate_proj", inner, hidden),
-            ("mlp.up_proj", inner, hidden),
-            ("mlp.down_proj", hidden, inner),
+            ("self_attn.q_proj", query, hidden, qkv),
+            ("self_attn.k_proj", kv, hidden, qkv),
+            ("self_attn.v_proj", kv, hidden, qkv),
+            ("self_attn.o_proj", hidden, query, output),
+            ("mlp.gate_proj", inner, hidden, mlp),
+            ("mlp.up_proj", inner, hidden, mlp),
+            ("mlp.down_proj", hidden, inner, mlp),
         ]
-        .map(|(name, rows, cols)| LinearShape {
+        .map(|(name, rows, cols, bias)| LinearShape {
             name: format!("model.layers.{layer}.{name}"),
             rows,
             cols,
+            bias,
         })
     }
 
@@ -74,10 +78,14 @@ impl Config {
             _ if self.plain_llama => None,
             Architecture::BitNet => Some(("self_attn.attn_sub_norm", "mlp.ffn_sub_norm")),
             Architecture::OneBitLlm => Some(("self_attn.inner_attn_ln", "mlp.ffn_layernorm")),
-            Architecture::Llama => None,
+            Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => None,
         };
+        let head_norm =
+            |name: &str| (self.architecture == Architecture::Qwen3).then(|| norm(name, self.head_dim));
         LayerNorms {
             input: norm("input_layernorm", self.hidden_size),
+            query: head_norm("self_attn.q_norm"),
+            key: head_norm("self_attn.k_norm"),
             attention_sub: sub_norms.map(|(name, _)| norm(name, self.query_width())),
             post_attention: norm("post_attention_layernorm", self.hidden_size),
             mlp_sub: sub_norms.map(|(_, name)| norm(name, self.intermediate_size)),
@@ -106,6 +114,10 @@ impl Config {
 pub struct LayerNorms {
     /// The norm before attention.
     pub input: NormShape,
+    /// The norm of every query head before RoPE, if the architecture has one.
+    pub query: Option<NormShape>,
+    /// The norm of every key head before RoPE, if the architecture has one.
+    pub key: Option<NormShape>,
     /// The norm before `o_proj`, if the architecture has one.
     pub attention_sub: Option<NormShape>,
     /// The norm before the MLP.
@@ -116,9 +128,10 @@ pub struct LayerNorms {
 
 impl IntoIterator for LayerNorms {
     type Item = NormShape;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<NormShape>, 4>>;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<NormShape>, 6>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        [Some(self.input), self.attention_sub, Some(self.post_attention), self.mlp_sub].into_iter().flatten()
+        let LayerNorms { input, query, key, attention_sub, post_attention, mlp_sub } = self;
+        [Some(input), query, key, attention_sub, Some(post_attention), mlp_sub].into_iter().flatten()
     }
 }

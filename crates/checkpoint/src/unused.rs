@@ -76,6 +76,7 @@ impl Checkpoint {
         names.extend([EMBEDDING, LM_HEAD].map(str::to_owned));
         for linear in config.all_linears() {
             names.extend(["weight", "weight_scale"].map(|end| format!("{}.{end}", linear.name)));
+            names.extend(linear.bias.then(|| format!("{}.bias", linear.name)));
         }
         if self.gguf().is_none() {
             return names;

@@ -5,7 +5,7 @@ mod table;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_bench::{NamedModel, Request, measure};
-use bitkv_bitnet::{Checkpoint, Config, Model};
+use bitkv_bitnet::{Arithmetic, Checkpoint, Config, Model};
 
 use crate::{bars::BARS, model, output};
 
@@ -53,7 +53,13 @@ fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
                 "bench measures ternary products, but a plain Llama multiplies floats: leave out --as"
             );
             request.check(checkpoint.config())?;
-            Ok(BenchModel { name: source.name(), random: false, model: Model::load(&checkpoint)? })
+            let arithmetic = if model.reading.has_arithmetic() {
+                model.reading.loading().arithmetic
+            } else {
+                Arithmetic::Bf16
+            };
+            let model = Model::load(&checkpoint)?.with_arithmetic(arithmetic);
+            Ok(BenchModel { name: source.name(), random: false, model })
         }
         _ => bail!("give either a --shape to measure with random weights, or a --model"),
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bitkv_checkpoint::{
-    Checkpoint, Contents, IgnoredSetting, ListedTensor, ScaleRule, WeightFormat, codec::i2s::Layout, gguf,
+    Biases, Checkpoint, Contents, IgnoredSetting, LinearWeights, ListedTensor, RopeScaling, ScaleRule,
+    WeightFormat, codec::i2s::Layout, gguf,
 };
 use bitkv_models::Source;
 use bitkv_report::Table;
@@ -56,7 +57,11 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     let c = checkpoint.config();
     let mut table = Table::titled(source.name(), "property|value");
     let heads = format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim);
-    let pairs: [(&str, String); 14] = [
+    let rope = match &c.rope_scaling {
+        RopeScaling::Unscaled => c.rope_theta.to_string(),
+        scaling => format!("{}, scaled as {}", c.rope_theta, scaling.name()),
+    };
+    let pairs: [(&str, String); 15] = [
         ("file", if source.is_built_in() { "built in".into() } else { checkpoint.file() }),
         ("architecture", c.architecture.name().into()),
         ("weights", weights(c.weights).into()),
@@ -68,7 +73,8 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
         ("activation", c.hidden_act.name().into()),
         ("positions", c.max_position_embeddings.to_string()),
         ("RMS norm epsilon", format!("{:e}", c.rms_norm_eps)),
-        ("RoPE base", c.rope_theta.to_string()),
+        ("RoPE base", rope),
+        ("biases", biases(c.biases)),
         (
             "LM head",
             if checkpoint.is_tied() { "tied to the embedding" } else { "a tensor of its own" }.into(),
@@ -91,9 +97,18 @@ fn weights(format: WeightFormat) -> &'static str {
     match format {
         WeightFormat::Masters => "full precision, made ternary when read",
         WeightFormat::TernaryFloats => "full precision, ternary already",
+        WeightFormat::Floats => "full precision",
         WeightFormat::Packed(ScaleRule::Multiply) => "packed, multiplied by weight_scale",
         WeightFormat::Packed(ScaleRule::Divide) => "packed, divided by weight_scale",
     }
+}
+
+/// Names the linear layers that have a bias.
+fn biases(biases: Biases) -> String {
+    let Biases { qkv, output, mlp } = biases;
+    let parts = [(qkv, "q, k, v"), (output, "o"), (mlp, "MLP")];
+    let names: Vec<&str> = parts.into_iter().filter_map(|(has, name)| has.then_some(name)).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 /// Formats token ids, separated by commas. A model without such tokens shows `none`.
@@ -188,7 +203,7 @@ fn tensor(ListedTensor { stored, linear }: &ListedTensor) -> Value {
         value["rows"] = linear.shape().rows.into();
         value["columns"] = linear.shape().cols.into();
         value["scale"] = linear.multiplier().into();
-        value["masters"] = linear.has_masters().into();
+        value["masters"] = matches!(linear.weights(), LinearWeights::Masters(_)).into();
         value["codes"] = json!({"minus": minus, "zero": zero, "plus": plus, "invalid": invalid});
     }
     value

@@ -1,6 +1,7 @@
 //! The arguments that name a model and say how to read it, for every command.
 
 use anyhow::{Result, bail, ensure};
+use bitkv_bitnet::Arithmetic;
 use bitkv_checkpoint::{Activation, Checkpoint, codec::i2s::Layout};
 use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
@@ -35,11 +36,12 @@ impl OptionalModel {
     /// # Errors
     /// When such an option has no effect. The message names it.
     pub(crate) fn check_reading(&self) -> Result<()> {
-        let ReadingArguments { run_as, activation, i2s_layout } = &self.reading;
+        let ReadingArguments { run_as, activation, i2s_layout, arithmetic } = &self.reading;
         let given = [
             ("--as", run_as.is_some()),
             ("--activation", activation.is_some()),
             ("--i2s-layout", i2s_layout.is_some()),
+            ("--arithmetic", arithmetic.is_some()),
         ];
         let unused = given.into_iter().find(|(_, is_given)| *is_given && self.model.is_none());
         unused.map_or(Ok(()), |(option, _)| {
@@ -65,6 +67,18 @@ pub(crate) struct ReadingArguments {
     /// Byte layout of I2_S tensors in a .gguf file [default: the layout that the weights fit best].
     #[arg(long, value_enum, value_name = "LAYOUT")]
     i2s_layout: Option<I2sLayout>,
+    /// Arithmetic of layers in full precision [default: f32, and bf16 in bench].
+    #[arg(long, value_enum, value_name = "NUMBERS")]
+    arithmetic: Option<ArithmeticName>,
+}
+
+/// The arithmetic of layers in full precision.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ArithmeticName {
+    /// Weights and activations are f32.
+    F32,
+    /// Weights and activations are rounded to bf16, and sums are f32.
+    Bf16,
 }
 
 /// What weights are.
@@ -75,7 +89,7 @@ enum RunAs {
     // Older scripts use the aliases of this value and of its option.
     #[value(alias = "llama")]
     PlainLlama,
-    /// The full-precision masters of a BitNet whose config.json has no quantization_config.
+    /// The full-precision masters of a BitNet whose files do not say so.
     Bitnet,
 }
 
@@ -146,6 +160,11 @@ impl ReadingArguments {
         })
     }
 
+    /// Whether the arithmetic of layers in full precision was given.
+    pub(crate) fn has_arithmetic(&self) -> bool {
+        self.arithmetic.is_some()
+    }
+
     /// Finds the model with this name.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
         Ok(Source::find_with(model, self.loading(), &BARS)?)
@@ -161,6 +180,10 @@ impl ReadingArguments {
         let (plain_llama, as_bitnet) =
             (self.run_as == Some(RunAs::PlainLlama), self.run_as == Some(RunAs::Bitnet));
         let activation = self.activation.map(ActivationName::activation);
-        Loading { plain_llama, i2s_layout, activation, as_bitnet }
+        let arithmetic = match self.arithmetic {
+            None | Some(ArithmeticName::F32) => Arithmetic::F32,
+            Some(ArithmeticName::Bf16) => Arithmetic::Bf16,
+        };
+        Loading { plain_llama, i2s_layout, activation, as_bitnet, arithmetic }
     }
 }

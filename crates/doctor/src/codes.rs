@@ -50,13 +50,17 @@ pub(crate) struct Codes {
     pub(crate) matrices: Vec<Matrix>,
     /// The names of the layers that could not be opened, and the reasons.
     pub(crate) refused: Vec<(String, Error)>,
+    /// The number of linear layers in full precision.
+    pub(crate) full_precision: usize,
 }
 
 impl Codes {
     pub(crate) fn new(checkpoint: &Checkpoint) -> Codes {
-        let mut codes = Codes { matrices: Vec::new(), refused: Vec::new() };
+        let mut codes = Codes { matrices: Vec::new(), refused: Vec::new(), full_precision: 0 };
         for shape in checkpoint.config().all_linears() {
             match checkpoint.linear(&shape) {
+                // The weights of a layer in full precision have no codes.
+                Ok(linear) if !linear.is_ternary() => codes.full_precision += 1,
                 Ok(linear) => codes.matrices.push(Matrix::new(linear)),
                 Err(error) => codes.refused.push((shape.name, error)),
             }

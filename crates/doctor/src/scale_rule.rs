@@ -26,7 +26,7 @@ fn judge(examination: &Examination<'_>) -> Judgement {
     let config = checkpoint.config();
     let rule = match config.weights {
         _ if checkpoint.gguf().is_some() => return fine("a GGUF file holds the multipliers themselves"),
-        WeightFormat::TernaryFloats => {
+        WeightFormat::TernaryFloats | WeightFormat::Floats => {
             return fine("the multipliers are the magnitudes of the ternary weights");
         }
         WeightFormat::Masters => return fine("the multipliers are mean|W| of the master weights"),

@@ -53,6 +53,7 @@ pub mod tasks;
 pub mod tensors;
 pub mod text_use;
 pub mod verification;
+mod weights;
 pub mod window;
 
 pub use error::{Error, Result};

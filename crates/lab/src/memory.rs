@@ -1,7 +1,7 @@
 //! The memory of weights, cache and activations: as the published script counts it, as a runtime stores it,
 //! and measured.
 
-use bitkv_bitnet::{Architecture, Config};
+use bitkv_bitnet::{Architecture, Config, WeightFormat};
 use bitkv_models::Shape;
 use bitkv_record::{Accounting, MemoryRow};
 
@@ -50,6 +50,7 @@ pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Re
         "a context of {context} tokens has no memory table: use 1 to {LONGEST}"
     );
     let weights = match accounting {
+        Accounting::Published | Accounting::Actual if let Some(bytes) = shape.stored_bytes => bytes,
         Accounting::Published => (published_parameters(config) as f64 * PUBLISHED_BITS / 8.0).round() as u64,
         Accounting::Actual => stored_bytes(config),
         Accounting::Measured => {
@@ -67,7 +68,7 @@ pub fn kv_bytes(config: &Config, context: usize) -> u64 {
 }
 
 /// Returns the number of weights of the linear layers.
-fn ternary(config: &Config) -> u64 {
+fn linear_weights(config: &Config) -> u64 {
     let linears = (0..config.num_hidden_layers).flat_map(|layer| config.linears(layer));
     linears.map(|l| (l.rows * l.cols) as u64).sum()
 }
@@ -82,16 +83,17 @@ fn embedding(config: &Config) -> u64 {
 fn published_parameters(config: &Config) -> u64 {
     let untied = config.architecture == Architecture::OneBitLlm || !config.tie_word_embeddings;
     let norms = (4 * config.hidden_size * config.num_hidden_layers + config.hidden_size) as u64;
-    ternary(config) + embedding(config) * (1 + untied as u64) + norms
+    linear_weights(config) + embedding(config) * (1 + untied as u64) + norms
 }
 
-/// Returns the bytes of weights that a runtime holds: 2 bits per ternary weight, an f16 embedding (and
-/// `lm_head` if it is untied), and f32 norms.
+/// Returns the bytes of weights that a runtime holds: 2 bits per weight of a BitNet or two bytes per weight in full
+/// precision, an f16 embedding (and `lm_head` if it is untied), and f32 norms.
 fn stored_bytes(config: &Config) -> u64 {
+    let bits = if config.weights == WeightFormat::Floats { 8 * HALF } else { STORED_BITS };
     let norms: usize =
         (0..config.num_hidden_layers).flat_map(|layer| config.norms(layer)).map(|n| n.width).sum();
     let copies = 1 + !config.tie_word_embeddings as u64;
-    ternary(config) * STORED_BITS / 8
+    linear_weights(config) * bits / 8
         + embedding(config) * copies * HALF
         + (norms + config.hidden_size) as u64 * SINGLE
 }

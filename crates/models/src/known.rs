@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitkv_bitnet::WeightKind;
 use bitkv_checkpoint::Config;
 
 use crate::{Error, LoadedModel, PLAIN_LLAMA_MARK, Result, Source, built_in, built_in_name};
@@ -13,6 +14,9 @@ pub struct Shape {
     pub name: String,
     /// The model's configuration.
     pub config: Config,
+    /// The bytes of all weights as they are stored, for a model with layers in full precision whose files are
+    /// known. Those of a BitNet follow from its configuration.
+    pub stored_bytes: Option<u64>,
 }
 
 /// A published model whose configuration is compiled in.
@@ -45,7 +49,8 @@ const PUBLISHED: [Published; 2] = [
 
 impl Published {
     fn shape(&self) -> Result<Shape> {
-        Ok(Shape { name: self.name.into(), config: Config::from_json(self.config, self.name)? })
+        let config = Config::from_json(self.config, self.name)?;
+        Ok(Shape { name: self.name.into(), config, stored_bytes: None })
     }
 }
 
@@ -105,12 +110,15 @@ pub fn find_config(shape: &str) -> Result<Config> {
 impl Shape {
     /// Returns the shape of a loaded model.
     pub fn new(model: &LoadedModel) -> Shape {
-        Shape { name: model.name.clone(), config: model.config().clone() }
+        let is_bitnet = model.model.weight_kind() == WeightKind::Ternary;
+        let stored_bytes = (!is_bitnet).then(|| model.model.weight_bytes() as u64);
+        Shape { name: model.name.clone(), config: model.config().clone(), stored_bytes }
     }
 
     /// Returns the shape of the same model, run as a plain Llama.
     pub fn as_plain_llama(self) -> Shape {
-        Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_plain_llama() }
+        let (name, config) = (format!("{}{PLAIN_LLAMA_MARK}", self.name), self.config.as_plain_llama());
+        Shape { name, config, ..self }
     }
 }
 

@@ -41,7 +41,7 @@ impl LoadedModel {
     pub(crate) fn load(source: Source) -> Result<LoadedModel> {
         let started = Instant::now();
         let checkpoint = source.checkpoint()?;
-        let model = Model::load(&checkpoint)?;
+        let model = Model::load(&checkpoint)?.with_arithmetic(source.arithmetic());
         let load_seconds = started.elapsed().as_secs_f64();
         let read = padding::checked_tokenizer(&source, &checkpoint)?;
         let tokenizer = read.map_or_else(OnceLock::new, |tokenizer| OnceLock::from(Some(tokenizer)));

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use bitkv_bitnet::Arithmetic;
 use bitkv_checkpoint::{
-    Activation, Architecture, Checkpoint, Config,
+    Activation, Architecture, Checkpoint, Config, WeightFormat,
     codec::i2s::Layout,
     gguf::{self, ReadOptions},
 };
@@ -62,6 +63,8 @@ pub struct Loading {
     pub activation: Option<Activation>,
     /// Whether the float weights of a folder without a `quantization_config` are the masters of a BitNet.
     pub as_bitnet: bool,
+    /// The arithmetic of full-precision weights.
+    pub arithmetic: Arithmetic,
 }
 
 /// The place where the files of a model are stored.
@@ -134,14 +137,20 @@ impl Source {
         source.name()
     }
 
+    /// The arithmetic of full-precision weights.
+    pub(crate) fn arithmetic(&self) -> Arithmetic {
+        self.loading.arithmetic
+    }
+
     /// Returns the options that change what the files compute, as text; empty if there are no such options.
     pub(crate) fn reading(&self) -> String {
-        let Loading { plain_llama, i2s_layout, activation, as_bitnet } = self.loading;
+        let Loading { plain_llama, i2s_layout, activation, as_bitnet, arithmetic } = self.loading;
         let form = plain_llama.then(|| PLAIN_LLAMA_MARK.to_owned());
         let layout = i2s_layout.map(|layout| format!("{layout:?}"));
         let activation = activation.map(|activation| format!("{activation:?}"));
         let masters = as_bitnet.then(|| "masters".to_owned());
-        [form, layout, activation, masters].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let arithmetic = (arithmetic == Arithmetic::Bf16).then(|| "bf16".to_owned());
+        [form, layout, activation, masters, arithmetic].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// The name or path that the user gave.
@@ -184,7 +193,13 @@ impl Source {
             Some(activation) => checkpoint.with_activation(activation),
             None => checkpoint,
         };
-        Ok(if self.loading.plain_llama { checkpoint.as_plain_llama() } else { checkpoint })
+        if !self.loading.plain_llama {
+            return Ok(checkpoint);
+        }
+        if checkpoint.config().weights == WeightFormat::Floats {
+            return Err(Error::PlainControl { asked: self.asked.clone() });
+        }
+        Ok(checkpoint.as_plain_llama())
     }
 
     /// Returns the tokenizer that came with the weights; `None` if none came with them.

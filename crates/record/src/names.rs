@@ -160,6 +160,8 @@ named! {
     Arithmetic, "arithmetic";
     Int8 = "int8", "Activations are quantised to int8; products with ternary weights are exact integers.";
     F32 = "f32", "Activations and weights are f32.";
+    Bf16 = "bf16", "Activations and weights are rounded to bf16; sums are f32.";
+    Mixed = "mixed", "Int8 in ternary layers, and floats in those of full precision.";
 
     /// A class of instruction sets that give the same numbers, bit for bit.
     IsaClass, "class of instruction sets";
@@ -170,6 +172,7 @@ named! {
     WeightKind, "kind of weights";
     Ternary = "ternary", "Ternary weights: a BitNet.";
     Control = "control", "Full-precision weights: a control.";
+    Mixed = "mixed", "Ternary weights in some layers, and full precision in others.";
 
     /// The queries whose attention entropies are averaged.
     Queries, "choice of queries";

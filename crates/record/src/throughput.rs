@@ -201,7 +201,8 @@ pub struct Ceilings {
 #[serde(deny_unknown_fields)]
 pub struct MemoryUse {
     /// The packed ternary weights with their scales.
-    pub ternary_bytes: u64,
+    #[serde(alias = "ternary_bytes")]
+    pub linear_bytes: u64,
     /// The LM head. If it is tied to the embedding, this is the embedding.
     #[serde(rename = "head_bytes")]
     pub lm_head_bytes: u64,
@@ -315,7 +316,7 @@ mod tests {
             ceilings: Ceilings { threads: 2, ..Ceilings::default() },
             ceilings_by_threads: vec![Ceilings { threads: 2, ..Ceilings::default() }],
             memory: MemoryUse {
-                ternary_bytes: 521,
+                linear_bytes: 521,
                 lm_head_bytes: 657,
                 embedding_bytes: 0,
                 norm_bytes: 1,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bitkv_bitnet::{
-    Activation, Architecture, Config, LinearShape, WeightFormat,
+    Activation, Architecture, Biases, Config, LinearShape, RopeScaling, WeightFormat,
     reference::{Reference, Rounding},
 };
 use candle_core::{DType, Device, Result, Tensor};
@@ -37,10 +37,13 @@ impl Shape {
             max_position_embeddings: self.max_positions,
             rms_norm_eps: EPS as f64,
             rope_theta: self.rope_theta as f64,
+            rope_scaling: RopeScaling::Unscaled,
+            biases: Biases::default(),
             tie_word_embeddings: true,
             bos_token_id: Some(BOS_ID),
             eos_token_ids: vec![EOS_ID],
             weights: WeightFormat::Masters,
+            full_precision_layers: Vec::new(),
             plain_llama: false,
         }
     }

@@ -21,7 +21,8 @@ impl Reference {
         let vb = VarBuilder::from_tensors(tensors, DType::F32, device);
         // Some checkpoints have no LM head although their configuration says that it is not tied to the
         // embedding.
-        let config = Config { tie_word_embeddings: checkpoint.is_tied(), ..checkpoint.config().clone() };
+        let tied = Config { tie_word_embeddings: checkpoint.is_tied(), ..checkpoint.config().clone() };
+        let config = with_full_precision_layers(tied, checkpoint)?;
         Ok(Reference::new(&config, &vb)?)
     }
 
@@ -67,10 +68,31 @@ pub fn tensors(checkpoint: &Checkpoint, device: &Device) -> Result<HashMap<Strin
     }
     for shape in config.all_linears() {
         let weights = linear_values(&checkpoint.linear(&shape)?, config)?;
-        let LinearShape { name, rows, cols } = shape;
+        let bias = checkpoint.bias(&shape)?;
+        let LinearShape { name, rows, cols, .. } = shape;
+        if let Some(bias) = bias {
+            insert(format!("{name}.bias"), bias, &[rows])?;
+        }
         insert(format!("{name}.weight"), weights, &[rows, cols])?;
     }
     Ok(tensors)
+}
+
+/// Returns the configuration with a list of all layers in full precision, which may be known from their tensors
+/// only.
+fn with_full_precision_layers(config: Config, checkpoint: &Checkpoint) -> Result<Config> {
+    let mut full_precision_layers = Vec::new();
+    for shape in config.all_linears() {
+        if !checkpoint.linear(&shape)?.is_ternary() {
+            full_precision_layers.push(shape.name);
+        }
+    }
+    // The weights of the other layers are codes times their scale.
+    let weights = match config.weights {
+        WeightFormat::Floats => WeightFormat::TernaryFloats,
+        other => other,
+    };
+    Ok(Config { full_precision_layers, weights, ..config })
 }
 
 /// Returns the values of the embedding or the LM head, `[vocab, hidden]`.
@@ -80,12 +102,16 @@ fn dense_values(matrix: &Dense) -> Vec<f32> {
     values
 }
 
-/// Returns the weights of a linear layer, `[rows * cols]` row by row: the stored floats for masters and for a
-/// plain Llama, otherwise codes times their scale.
+/// Returns the weights of a linear layer, `[rows * cols]` row by row: the stored floats for masters, for a
+/// plain Llama and for full-precision layers, otherwise codes times their scale.
 fn linear_values(weights: &Linear, config: &Config) -> Result<Vec<f32>> {
     let (rows, cols) = (weights.shape().rows, weights.shape().cols);
     let mut values = vec![0.0; rows * cols];
     let mut codes = vec![0; cols];
+    if !weights.is_ternary() {
+        values.chunks_exact_mut(cols).enumerate().for_each(|(row, out)| weights.floats(row, out));
+        return Ok(values);
+    }
     for (row, out) in values.chunks_exact_mut(cols).enumerate() {
         weights.codes(row, &mut codes);
         if let Some(column) = codes.iter().position(|code| *code > 2) {

@@ -14,7 +14,8 @@ pub enum Rounding {
     Both,
     /// Only activations, to int8. This is right for weights that are ternary already.
     Activations,
-    /// Nothing. This is right for a plain Llama, and for the control of a training run.
+    /// Nothing. This is right for a plain Llama, for full-precision layers, and for the control of a training
+    /// run.
     Nothing,
 }
 
@@ -63,11 +64,13 @@ pub fn ternarise(weight: &Tensor) -> Result<Tensor> {
     straight_through(weight, &codes.broadcast_mul(&mean)?)
 }
 
-/// A linear layer without bias: `x [.., cols]` times the transpose of `weight [rows, cols]`.
+/// A linear layer: `x [.., cols]` times the transpose of `weight [rows, cols]`, plus the bias.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// The weights, `[rows, cols]`.
     pub weight: Tensor,
+    /// The bias, `[rows]`, if the layer has one.
+    pub bias: Option<Tensor>,
     /// What the layer rounds in its forward pass.
     pub rounding: Rounding,
 }
@@ -78,7 +81,7 @@ impl Module for Linear {
             Rounding::Both => ternarise(&self.weight)?,
             Rounding::Activations | Rounding::Nothing => self.weight.clone(),
         };
-        let product = candle_nn::Linear::new(weight, None);
+        let product = candle_nn::Linear::new(weight, self.bias.clone());
         match self.rounding {
             Rounding::Nothing => product.forward(x),
             Rounding::Both | Rounding::Activations => product.forward(&quantise_activations(x)?),
@@ -131,7 +134,7 @@ mod tests {
     fn gradients_pass_straight_through_both_roundings() {
         let x = Var::new(&[[0.3f32, -1.0, 0.8]], &Device::Cpu).unwrap();
         let weight = Var::new(&[[0.9f32, 0.1, -0.7], [0.2, -1.4, 0.05]], &Device::Cpu).unwrap();
-        let layer = Linear { weight: weight.as_tensor().clone(), rounding: Rounding::Both };
+        let layer = Linear { weight: weight.as_tensor().clone(), bias: None, rounding: Rounding::Both };
         let gradients = layer.forward(&x).unwrap().sum_all().unwrap().backward().unwrap();
         let rounded = ternarise(&weight).unwrap();
         assert_eq!(values(gradients.get(&x).unwrap()), values(&rounded.sum(0).unwrap()));

@@ -1,4 +1,4 @@
-//! The fixtures of `testdata/golden`, and the largest allowed differences of a forward pass from them.
+//! The fixtures of `testdata/golden` and `testdata/controls`, and the largest allowed differences of a forward pass from them.
 //!
 //! A fixture is a checkpoint folder with a `golden.safetensors`:
 //!
@@ -47,19 +47,30 @@ pub(crate) struct Golden {
 }
 
 impl Golden {
-    /// Opens all fixtures.
+    /// Opens all BitNets.
     pub(crate) fn all() -> Vec<Golden> {
-        let root = folder();
+        Golden::all_in("golden", 11)
+    }
+
+    /// Opens all full-precision and mixed models.
+    #[allow(dead_code, reason = "not every test that reads fixtures reads these")]
+    pub(crate) fn controls() -> Vec<Golden> {
+        Golden::all_in("controls", 10)
+    }
+
+    /// Opens the `count` fixtures in a folder of `testdata`.
+    fn all_in(folder: &str, count: usize) -> Vec<Golden> {
+        let root = testdata(folder);
         let entries = std::fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
         let folders = entries.map(|entry| entry.unwrap().path());
         let mut folders: Vec<_> = folders.filter(|path| path.join("golden.safetensors").is_file()).collect();
         folders.sort();
-        assert_eq!(folders.len(), 11, "fixtures in {}", root.display());
+        assert_eq!(folders.len(), count, "fixtures in {}", root.display());
         folders.iter().map(|folder| Golden::open(folder)).collect()
     }
 
     pub(crate) fn named(name: &str) -> Golden {
-        Golden::open(&folder().join(name))
+        Golden::open(&testdata("golden").join(name))
     }
 
     fn open(folder: &Path) -> Golden {
@@ -69,7 +80,8 @@ impl Golden {
         let tensors = file.tensors().into_iter().map(|(name, tensor)| (name, values(&tensor))).collect();
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
         let steps = &metadata.metadata().as_ref().expect("the steps are named")["steps"];
-        let checkpoint = Checkpoint::open(folder).unwrap();
+        let gguf = folder.join("model.gguf");
+        let checkpoint = Checkpoint::open(if gguf.is_file() { &gguf } else { folder }).unwrap();
         Golden { name, checkpoint, tensors, steps: serde_json::from_str(steps).unwrap() }
     }
 
@@ -164,6 +176,6 @@ fn values(tensor: &TensorView<'_>) -> Vec<f64> {
     }
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden")
+fn testdata(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(folder)
 }

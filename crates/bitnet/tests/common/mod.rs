@@ -7,7 +7,8 @@ pub(crate) mod golden;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bitkv_bitnet::{
-    Activation, Architecture, Checkpoint, Config, FloatType, Model, PackedTypes, WeightFormat, write_packed,
+    Activation, Architecture, Biases, Checkpoint, Config, FloatType, Model, PackedTypes, RopeScaling,
+    WeightFormat, write_packed,
 };
 use safetensors::{Dtype, tensor::TensorView};
 
@@ -50,10 +51,13 @@ pub(crate) fn config(architecture: Architecture) -> Config {
         max_position_embeddings: 300,
         rms_norm_eps: 1e-5,
         rope_theta: if gqa { 500_000.0 } else { 10_000.0 },
+        rope_scaling: RopeScaling::Unscaled,
+        biases: Biases::default(),
         tie_word_embeddings: true,
         bos_token_id: Some(1),
         eos_token_ids: vec![2],
         weights: WeightFormat::Masters,
+        full_precision_layers: Vec::new(),
         plain_llama: false,
     }
 }

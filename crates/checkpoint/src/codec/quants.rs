@@ -1,4 +1,4 @@
-//! The codecs of block-quantised embeddings and LM heads in GGUF files: blocks of small integers with scales.
+//! The codecs of block-quantised weights in GGUF files: blocks of small integers with scales.
 //!
 //! References: llama.cpp `ggml-quants.c`, and the Python package `gguf`, whose values a test compares bit by
 //! bit.
@@ -50,6 +50,11 @@ pub static QUANTS: &[QuantCodec] = &[
     QuantCodec { name: "Q5_K", id: 13, block: 256, bytes: 176, scales: &[0, 2], decode: q5_k::decode },
     QuantCodec { name: "Q6_K", id: 14, block: 256, bytes: 210, scales: &[208], decode: q6_k::decode },
 ];
+
+/// Returns the names of all codings, for error messages.
+pub(crate) fn names() -> String {
+    QUANTS.iter().map(|codec| codec.name).collect::<Vec<_>>().join(", ")
+}
 
 /// The largest number of values in a block.
 const LARGEST: usize = 256;

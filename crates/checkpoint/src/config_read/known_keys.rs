@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Result,
+    Architecture, Result,
     json::Object,
     remarks::Remarks,
     setting_rules::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The keys of the top level.
-const TOP: [(&str, Rule); 100] = [
+const TOP: [(&str, Rule); 101] = [
     ("act_fn", Read),
     ("activation", Read),
     ("activation_function", Read),
@@ -41,7 +41,8 @@ const TOP: [(&str, Rule); 100] = [
     ("rope_scaling", Read),
     ("rope_theta", Read),
     ("tie_word_embeddings", Read),
-    ("use_sliding_window", Read),
+    ("use_mrope", Only(&[])),
+    ("use_sliding_window", Only(&[])),
     ("vocab_size", Read),
     ("_attn_implementation", Harmless),
     ("_attn_implementation_autoset", Harmless),
@@ -133,18 +134,24 @@ const QUANTIZATION: [(&str, Rule); 8] = [
 ///
 /// # Errors
 /// Returns an error if such a key may change what the model computes.
-pub(super) fn check(root: &Object<'_>, remarks: &mut Remarks) -> Result<()> {
-    check_object(root, &TOP, remarks)?;
+pub(super) fn check(root: &Object<'_>, architecture: Architecture, remarks: &mut Remarks) -> Result<()> {
+    let off = root.flag("use_sliding_window")?.or(architecture.has_optional_window().then_some(false));
+    check_object(root, &TOP, off == Some(false), remarks)?;
     match root.object("quantization_config")? {
-        Some(quantization) => check_object(&quantization, &QUANTIZATION, remarks),
+        Some(quantization) => check_object(&quantization, &QUANTIZATION, false, remarks),
         None => Ok(()),
     }
 }
 
-fn check_object(object: &Object<'_>, known: &[(&str, Rule)], remarks: &mut Remarks) -> Result<()> {
+fn check_object(
+    object: &Object<'_>,
+    known: &[(&str, Rule)],
+    no_window: bool,
+    remarks: &mut Remarks,
+) -> Result<()> {
     for (key, value) in object.entries() {
         let rule = known.iter().find(|(name, _)| *name == key).map(|(_, rule)| *rule);
-        let rule = special_rule(object, key, value).or(rule);
+        let rule = special_rule(object, key, value, no_window).or(rule);
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         Setting { file: object.file, key: &object.full_name(key), value: &text }.judge(rule, remarks)?;
     }
@@ -152,14 +159,13 @@ fn check_object(object: &Object<'_>, known: &[(&str, Rule)], remarks: &mut Remar
 }
 
 /// Returns the rule of a key whose effect depends on other keys.
-fn special_rule(object: &Object<'_>, key: &str, value: &Value) -> Option<Rule> {
+fn special_rule(object: &Object<'_>, key: &str, value: &Value, no_window: bool) -> Option<Rule> {
     match key {
         // A window is off if another key says so, or if it is as long as the model's context.
         "sliding_window" => {
-            let off = object.get("use_sliding_window").and_then(Value::as_bool) == Some(false);
             let positions = object.get("max_position_embeddings").and_then(Value::as_u64);
             let long = positions.zip(value.as_u64()).is_some_and(|(positions, window)| window >= positions);
-            Some(if off || long { Harmless } else { Only(&[]) })
+            Some(if no_window || long { Harmless } else { Only(&[]) })
         }
         "layer_types" => {
             let full = |kinds: &Vec<Value>| kinds.iter().all(|kind| kind == "full_attention");

@@ -7,8 +7,10 @@ use crate::{
     Result,
     json::Object,
     remarks::Remarks,
-    rope::{BASES, Rope, UNSCALED},
+    rope::{BASES, FACTORS, KNOWN_FORMS, Llama3Scaling, Rope, RopeScaling},
 };
+
+use super::MAX_POSITIONS;
 
 /// The kind of layers in nested settings to which all layers of the supported models belong.
 const LAYER_TYPE: &str = "full_attention";
@@ -17,7 +19,8 @@ const LAYER_TYPE: &str = "full_attention";
 /// `rope_parameters`; `default` is the base of a file that has none.
 ///
 /// # Errors
-/// Returns an error if a setting scales RoPE, rotates a part of a head, or is unknown.
+/// Returns an error if RoPE has another type than default, linear and llama3, if it rotates a part of a head,
+/// or if a setting is unknown.
 pub(super) fn read(root: &Object<'_>, default: f64, remarks: &mut Remarks) -> Result<Rope> {
     check_partial(root)?;
     let scaling = settings(root, "rope_scaling", remarks)?;
@@ -39,7 +42,11 @@ pub(super) fn read(root: &Object<'_>, default: f64, remarks: &mut Remarks) -> Re
         let (file, all) = (root.file, all.join(", "));
         remarks.note(format!("{file} gives several RoPE bases ({all}): the first of these is used"));
     }
-    Ok(Rope { theta })
+    let scaling = match scaling.or(parameters) {
+        Some(settings) => read_scaling(&settings)?,
+        None => RopeScaling::Unscaled,
+    };
+    Ok(Rope { theta, scaling })
 }
 
 /// Returns the settings under a key, which may be nested by the type of layers; `None` if the key is
@@ -50,7 +57,7 @@ fn settings<'a>(root: &Object<'a>, key: &str, remarks: &mut Remarks) -> Result<O
     };
     let is_nested = settings.entries().any(|(_, value)| value.is_object());
     if !is_nested {
-        check_unscaled(&settings, remarks)?;
+        check_keys(&settings, remarks)?;
         return Ok(Some(settings));
     }
     let mut used = None;
@@ -64,7 +71,7 @@ fn settings<'a>(root: &Object<'a>, key: &str, remarks: &mut Remarks) -> Result<O
         match nested {
             // No layer is of another type, because `layer_types` is checked.
             Some(nested) if name == LAYER_TYPE => {
-                check_unscaled(&nested, remarks)?;
+                check_keys(&nested, remarks)?;
                 used = Some(nested);
             }
             _ => remarks.ignore(settings.full_name(name), value),
@@ -79,32 +86,81 @@ fn settings<'a>(root: &Object<'a>, key: &str, remarks: &mut Remarks) -> Result<O
     }
 }
 
-/// Checks that settings do not scale RoPE.
-fn check_unscaled(settings: &Object<'_>, remarks: &mut Remarks) -> Result<()> {
-    check_partial(settings)?;
-    let mut linear = false;
+/// Returns the RoPE type; `None` if no key names one.
+///
+/// # Errors
+/// Returns an error if the type is not supported, or two keys contradict each other.
+fn rope_type<'a>(settings: &Object<'a>) -> Result<Option<&'a str>> {
+    let mut found = None;
     for key in ["rope_type", "type"] {
         match settings.text(key)? {
-            None | Some("default") => {}
-            Some("linear") => linear = true,
-            Some(other) => return Err(settings.bad(key, format!("\"{other}\""), UNSCALED)),
+            None => {}
+            Some(kind @ ("default" | "linear" | "llama3")) if found.is_none_or(|other| other == kind) => {
+                found = Some(kind);
+            }
+            Some(other @ ("default" | "linear" | "llama3")) => {
+                let reason = "but `rope_type` names another: use the config.json that came with the weights";
+                return Err(settings.bad(key, format!("\"{other}\""), reason));
+            }
+            Some(other) => return Err(settings.bad(key, format!("\"{other}\""), KNOWN_FORMS)),
         }
     }
-    if linear && settings.get("factor").is_none() {
-        let reason = "but has no `factor`: use the config.json that came with the weights";
-        return Err(settings.bad("rope_type", "\"linear\"", reason));
+    Ok(found)
+}
+
+/// Reads how RoPE is scaled, after [`check_keys`].
+fn read_scaling(settings: &Object<'_>) -> Result<RopeScaling> {
+    let kind = rope_type(settings)?.unwrap_or("default");
+    let needed = |key: &str| {
+        settings.within(key, FACTORS)?.ok_or_else(|| {
+            let reason = format!("but has no `{key}`: use the config.json that came with the weights");
+            settings.bad("rope_type", format!("\"{kind}\""), reason)
+        })
+    };
+    match kind {
+        "linear" => {
+            let factor = needed("factor")?;
+            Ok(if factor == 1.0 { RopeScaling::Unscaled } else { RopeScaling::Linear(factor) })
+        }
+        "llama3" => {
+            let scaling = Llama3Scaling {
+                factor: needed("factor")?,
+                low_freq_factor: needed("low_freq_factor")?,
+                high_freq_factor: needed("high_freq_factor")?,
+                original_positions: needed(ORIGINAL_POSITIONS)? as usize,
+            };
+            if scaling.low_freq_factor >= scaling.high_freq_factor {
+                let reason = format!("but must be below `high_freq_factor` {}", scaling.high_freq_factor);
+                return Err(settings.bad("low_freq_factor", scaling.low_freq_factor, reason));
+            }
+            settings.size(ORIGINAL_POSITIONS, MAX_POSITIONS)?;
+            Ok(RopeScaling::Llama3(scaling))
+        }
+        _ => Ok(RopeScaling::Unscaled),
     }
+}
+
+/// The key of the number of positions before the context was extended.
+const ORIGINAL_POSITIONS: &str = "original_max_position_embeddings";
+
+/// Checks that the RoPE type has every setting that is given.
+fn check_keys(settings: &Object<'_>, remarks: &mut Remarks) -> Result<()> {
+    check_partial(settings)?;
+    let kind = rope_type(settings)?.unwrap_or("default");
     for (key, value) in settings.entries() {
+        let is_one = value.is_null() || value.as_f64() == Some(1.0);
         match key {
             "rope_type" | "type" | "rope_theta" | "partial_rotary_factor" => {}
-            "factor" | "attention_factor" if value.is_null() || value.as_f64() == Some(1.0) => {}
-            "factor" | "attention_factor" => return Err(settings.bad(key, value, UNSCALED)),
+            "attention_factor" if is_one => {}
+            "factor" if is_one || kind != "default" => {}
+            "low_freq_factor" | "high_freq_factor" | ORIGINAL_POSITIONS if kind == "llama3" => {}
             // Only scaled forms of RoPE use it.
-            "original_max_position_embeddings" => remarks.ignore(settings.full_name(key), value),
+            ORIGINAL_POSITIONS => remarks.ignore(settings.full_name(key), value),
             _ if value.is_null() => {}
             _ => {
-                let reason =
-                    "which unscaled RoPE does not have: use the config.json that came with the weights";
+                let reason = format!(
+                    "which RoPE of the type {kind} does not have: use the config.json that came with the weights"
+                );
                 return Err(settings.bad(key, value, reason));
             }
         }
@@ -126,7 +182,7 @@ fn check_partial(object: &Object<'_>) -> Result<()> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::{Config, config_read::Clues, remarks::Remarks};
+    use crate::{Config, RopeScaling, config_read::Clues, remarks::Remarks};
 
     /// Reads a configuration with these additional settings.
     fn read(architecture: &str, settings: &Value) -> crate::Result<(Config, Remarks)> {
@@ -168,13 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn scaled_and_unknown_settings_are_refused_by_key() {
+    fn other_forms_and_unknown_settings_are_refused_by_key() {
         for (settings, key) in [
-            (json!({"rope_scaling": {"type": "linear", "factor": 2.0}}), "rope_scaling.factor"),
             (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.rope_type"),
             (json!({"rope_scaling": {"factor": 8.0}}), "rope_scaling.factor"),
             (json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}), "rope_scaling.rope_type"),
+            (json!({"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}), "rope_scaling.rope_type"),
+            (json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}), "rope_scaling.type"),
             (json!({"rope_scaling": {"rope_type": "default", "type": "yarn"}}), "rope_scaling.type"),
+            (json!({"rope_scaling": {"rope_type": "linear", "type": "llama3"}}), "rope_scaling.type"),
+            (json!({"rope_scaling": {"type": "linear", "factor": 0.0}}), "rope_scaling.factor"),
+            (
+                json!({"rope_scaling": {"type": "linear", "factor": 2.0, "beta_fast": 32}}),
+                "rope_scaling.beta_fast",
+            ),
             (json!({"rope_scaling": {"rope_type": 3}}), "rope_scaling.rope_type"),
             (json!({"rope_scaling": "linear"}), "rope_scaling"),
             (json!({"rope_scaling": {"mrope_section": [1, 2]}}), "rope_scaling.mrope_section"),
@@ -197,5 +260,24 @@ mod tests {
             let error = error.unwrap_or_else(|| panic!("{settings} is accepted"));
             assert!(error.contains(&format!("`{key}`")), "{settings}: {error}");
         }
+    }
+
+    #[test]
+    fn linear_and_llama3_are_read() {
+        let scaling = |settings: Value| read("LlamaForCausalLM", &settings).unwrap().0.rope_scaling;
+        let linear = json!({"rope_scaling": {"type": "linear", "factor": 2.5}});
+        assert_eq!(scaling(linear), RopeScaling::Linear(2.5));
+        let llama3 = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192, "rope_theta": 500000.0});
+        for key in ["rope_scaling", "rope_parameters"] {
+            let RopeScaling::Llama3(read) = scaling(json!({key: llama3})) else { panic!("{key}") };
+            assert_eq!((read.factor, read.original_positions), (8.0, 8192));
+        }
+        let error = read(
+            "LlamaForCausalLM",
+            &json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0,
+            "low_freq_factor": 4.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}}),
+        );
+        assert!(error.unwrap_err().to_string().contains("`rope_scaling.low_freq_factor` is 4"));
     }
 }

@@ -3,7 +3,7 @@
 //! Reference: llama.cpp `llm_load_hparams`, and the forks of it that bitnet.cpp builds on.
 
 use crate::{
-    Activation, Architecture, Coding, Config, Result, ScaleRule, WeightFormat,
+    Activation, Architecture, Biases, Coding, Config, Result, ScaleRule, WeightFormat,
     config_read::{EPSILONS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH},
     remarks::Remarks,
     shapes::{EMBEDDING, LM_HEAD},
@@ -36,14 +36,13 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
     let architecture = architecture(&keys)?;
     refuse_unsupported(gguf)?;
     known_keys::check(gguf, &mut remarks)?;
-    if architecture == Architecture::Llama {
-        require_ternary(gguf)?;
-    }
     let prefix = gguf.architecture();
     let size = |key: &str, limit| keys.size(&format!("{prefix}.{key}"), limit);
     let needed = |key: &str, limit| keys.needed_size(&format!("{prefix}.{key}"), limit);
     let hidden_size = needed("embedding_length", MAX_WIDTH)?;
     let heads = needed("attention.head_count", MAX_WIDTH)?;
+    let head_dim = head_dim(&keys, prefix, hidden_size, heads)?;
+    let rope = rope::read(gguf, head_dim, &mut remarks)?;
     let config = Config {
         architecture,
         vocab_size: vocabulary_size(gguf, size("vocab_size", MAX_VOCABULARY)?)?,
@@ -52,15 +51,18 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
         num_hidden_layers: needed("block_count", MAX_LAYERS)?,
         num_attention_heads: heads,
         num_key_value_heads: size("attention.head_count_kv", MAX_WIDTH)?.unwrap_or(heads),
-        head_dim: head_dim(&keys, prefix, hidden_size, heads)?,
+        head_dim,
         hidden_act: activation(&keys, prefix)?.unwrap_or(architecture.usual_activation()),
         max_position_embeddings: needed("context_length", MAX_POSITIONS)?,
         rms_norm_eps: epsilon(&keys, prefix, &mut remarks)?,
-        rope_theta: rope::read(gguf, &mut remarks)?.theta,
+        rope_theta: rope.theta,
+        rope_scaling: rope.scaling,
+        biases: biases(gguf),
         tie_word_embeddings: !gguf.has(LM_HEAD),
         bos_token_id: keys.token(BOS)?,
         eos_token_ids: stop_tokens(&keys)?,
-        weights: WeightFormat::Packed(ScaleRule::Multiply),
+        weights: weight_format(gguf, architecture),
+        full_precision_layers: Vec::new(),
         plain_llama: false,
     };
     check(&keys, prefix, &config)?;
@@ -68,14 +70,17 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
 }
 
 /// Returns the family of an architecture name.
-fn architecture(keys: &Keys<'_>) -> Result<Architecture> {
+pub(super) fn architecture(keys: &Keys<'_>) -> Result<Architecture> {
     let key = "general.architecture";
     match keys.text(key)?.ok_or_else(|| keys.missing(key))? {
         "bitnet" => Ok(Architecture::OneBitLlm),
         "bitnet-25" | "bitnet-b1.58" => Ok(Architecture::BitNet),
         "llama" => Ok(Architecture::Llama),
+        "qwen2" => Ok(Architecture::Qwen2),
+        "qwen3" => Ok(Architecture::Qwen3),
         other => {
-            let reason = "but only bitnet, bitnet-25, bitnet-b1.58 and ternary llama are supported";
+            let reason = "but only bitnet, bitnet-25, bitnet-b1.58, llama, qwen2 and qwen3 are supported: use another \
+                          model";
             Err(keys.bad(key, format!("`{other}`"), reason))
         }
     }
@@ -120,23 +125,30 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
                 info.name
             )));
         }
-        if info.name.ends_with(".bias") {
-            return Err(gguf.bad(format!("it has the tensor `{}`, but biases are not supported", info.name)));
-        }
     }
     Ok(())
 }
 
-/// Checks that the weights of a llama are ternary. An ordinary Llama would compute nonsense with eight-bit
-/// activations.
-fn require_ternary(gguf: &Gguf) -> Result<()> {
+/// Returns how linear weights are stored. Those of the families that are not BitNets are in full precision
+/// unless a layer has a ternary type, or the first layer holds floats that are ternary already.
+fn weight_format(gguf: &Gguf, architecture: Architecture) -> WeightFormat {
     let packed = |info: &TensorInfo| gguf.coding(info).is_ternary() && info.name.starts_with("blk.");
     let first = gguf.tensor_info("blk.0.attn_q.weight").map(|info| gguf.stored(info));
-    if gguf.tensor_infos().iter().any(packed) || first.is_some_and(|stored| ternary_value(&stored).is_some())
-    {
-        return Ok(());
+    let is_ternary = architecture.is_bitnet()
+        || gguf.as_bitnet
+        || gguf.tensor_infos().iter().any(packed)
+        || first.is_some_and(|stored| ternary_value(&stored).is_some());
+    if is_ternary { WeightFormat::Packed(ScaleRule::Multiply) } else { WeightFormat::Floats }
+}
+
+/// Returns which linear layers have a bias: those whose bias the first layer has.
+fn biases(gguf: &Gguf) -> Biases {
+    let has = |part: &str| gguf.tensor_info(&format!("blk.0.{part}.bias")).is_some();
+    Biases {
+        qkv: has("attn_q") || has("attn_k") || has("attn_v"),
+        output: has("attn_output"),
+        mlp: has("ffn_gate") || has("ffn_up") || has("ffn_down"),
     }
-    Err(gguf.bad("its architecture is llama, but its weights are not ternary, so it is not a BitNet".into()))
 }
 
 /// Returns the size of the vocabulary: the value of its key, else the number of tokens, else the rows of the

@@ -70,6 +70,7 @@ pub fn write(
         return Err(Error::PlainLlama { file: checkpoint.file() });
     }
     checkpoint.check_unused_tensors()?;
+    checkpoint.check_convertible()?;
     describe::check_stop_tokens(config, &checkpoint.file())?;
     for shape in config.all_linears() {
         check_fits(checkpoint, &shape, target)?;
@@ -153,7 +154,7 @@ impl TensorSource {
                     bytes,
                 }
             }
-            TensorSource::Linear(LinearShape { name, rows, cols }) => TensorSpec {
+            TensorSource::Linear(LinearShape { name, rows, cols, .. }) => TensorSpec {
                 name: gguf_name(&format!("{name}.weight")),
                 shape: vec![*rows, *cols],
                 coding: Coding::Ternary(target.codec()),

@@ -25,6 +25,8 @@ fn architecture(config: &Config) -> &'static str {
         Architecture::BitNet => "bitnet-b1.58",
         Architecture::OneBitLlm => "bitnet",
         Architecture::Llama => "llama",
+        Architecture::Qwen2 => "qwen2",
+        Architecture::Qwen3 => "qwen3",
     }
 }
 

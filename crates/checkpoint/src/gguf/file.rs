@@ -17,6 +17,8 @@ pub struct Gguf {
     pub(super) files: Vec<String>,
     pub(super) header: Header,
     pub(super) layout: Option<LayoutChoice>,
+    /// Whether the caller says that float weights are the masters of a BitNet.
+    pub(super) as_bitnet: bool,
 }
 
 impl Gguf {

@@ -1,8 +1,11 @@
 //! Reads the linear layers of a GGUF file.
 
-use crate::{Coding, Linear, LinearShape, Result, StoredTensor, TernaryScale, codec, config_read::MAX_WIDTH};
+use crate::{
+    Coding, Linear, LinearShape, LinearWeights, Result, StoredTensor, TernaryScale, codec,
+    config_read::MAX_WIDTH,
+};
 
-use super::{file::Gguf, names, types};
+use super::{config, file::Gguf, names, types};
 
 /// The number of values that are compared at once.
 const PART: usize = 1 << 16;
@@ -24,21 +27,23 @@ impl Gguf {
                 stored.name, stored.shape
             )));
         }
-        let mut linear = match scale(&stored) {
+        let bitnet = self.float_weights_are_masters()?;
+        let mut linear = match scale(&stored, bitnet) {
             Scale::Shared(multiplier) => Linear {
                 shape: shape.clone(),
                 multiplier,
                 stored,
-                master_scale: None,
+                weights: LinearWeights::Codes,
                 interleaved_heads: None,
             },
             Scale::Refused(reason) => return Err(self.bad(format!("tensor `{}` {reason}", stored.name))),
+            Scale::Floats if bitnet => from_masters(shape, stored)?,
             Scale::Floats => from_floats(shape, stored)?,
         };
         linear.multiplier *= self.extra_scale(shape)?;
         linear.interleaved_heads = self.interleaved_heads(shape)?;
         let value = linear.multiplier;
-        if value == 0.0 && linear.histogram()[1] == (shape.rows * shape.cols) as u64 {
+        if value == 0.0 && linear.is_ternary() && linear.histogram()[1] == (shape.rows * shape.cols) as u64 {
             linear.multiplier = DEAD;
         } else if value <= 0.0 || !value.is_finite() {
             let name = &linear.stored.name;
@@ -47,6 +52,12 @@ impl Gguf {
             )));
         }
         Ok(linear)
+    }
+
+    /// Returns whether float weights are the masters of a BitNet. In files of the families that are not
+    /// BitNets, they are in full precision unless the caller says otherwise.
+    fn float_weights_are_masters(&self) -> Result<bool> {
+        Ok(self.as_bitnet || config::architecture(&self.keys())?.is_bitnet())
     }
 
     /// Returns the value of the separate scale tensor of a layer, by which results are multiplied; 1 if there
@@ -65,7 +76,7 @@ impl Gguf {
 
     /// Returns the number of heads if the rows of this layer are interleaved. In the llama architecture,
     /// llama.cpp stores rotary dimensions as neighbours that are half a head apart in the model.
-    fn interleaved_heads(&self, shape: &LinearShape) -> Result<Option<usize>> {
+    pub(crate) fn interleaved_heads(&self, shape: &LinearShape) -> Result<Option<usize>> {
         if self.architecture() != "llama" {
             return Ok(None);
         }
@@ -82,14 +93,14 @@ impl Gguf {
 enum Scale {
     /// One scale for all codes.
     Shared(f32),
-    /// The tensor holds floats instead of codes.
+    /// The tensor holds floats, or blocks of small integers, instead of codes.
     Floats,
     /// The tensor cannot be a linear layer; the text is the reason.
     Refused(String),
 }
 
-/// Returns the scale of a matrix.
-fn scale(stored: &StoredTensor) -> Scale {
+/// Returns the scale of a matrix. Blocks of small integers cannot be the weights of a BitNet.
+fn scale(stored: &StoredTensor, bitnet: bool) -> Scale {
     let (rows, cols, kind) = (stored.shape[0], stored.shape[1], stored.coding.name());
     match stored.coding {
         Coding::Ternary(codec) if codec.fits(rows, cols) => {
@@ -105,6 +116,13 @@ fn scale(stored: &StoredTensor) -> Scale {
             ))
         }
         Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
+        Coding::Quant(_) if !bitnet => Scale::Floats,
+        _ if !bitnet => Scale::Refused(format!(
+            "has type {}, but a linear layer must be {}, floats, or one of {}: use a file of another type",
+            types::description(&stored.coding),
+            codec::names(),
+            codec::quants::names()
+        )),
         _ => Scale::Refused(format!(
             "has type {}, but a linear layer must be {} or floats: use a file of one of these types, or convert \
              the model again from its source",
@@ -114,16 +132,29 @@ fn scale(stored: &StoredTensor) -> Scale {
     }
 }
 
-/// Returns a linear layer that is stored as floats. Floats that are ternary already keep their values; others
-/// are master weights.
-pub(crate) fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
-    let ternary = ternary_value(&stored);
-    let mut linear = Linear::from_masters(shape, stored)?;
-    if let Some(value) = ternary {
-        linear.multiplier = value;
-        linear.master_scale = Some(TernaryScale { inverse: 1.0 / value, multiplier: value });
+/// Returns a linear layer of a BitNet that is stored as floats. Floats that are ternary already keep their
+/// values; others are master weights.
+fn from_masters(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
+    match ternary_value(&stored) {
+        Some(value) => from_ternary(shape, stored, value),
+        None => Linear::from_masters(shape, stored),
     }
-    Ok(linear)
+}
+
+/// Returns a linear layer that is stored as floats. Floats that are ternary already make a ternary layer;
+/// others are used as they are.
+pub(crate) fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
+    match ternary_value(&stored) {
+        Some(value) => from_ternary(shape, stored, value),
+        None => Linear::from_floats(shape, stored),
+    }
+}
+
+/// Returns a ternary layer whose floats are 0 or of the magnitude `value`.
+fn from_ternary(shape: &LinearShape, stored: StoredTensor, value: f32) -> Result<Linear> {
+    let linear = Linear::from_masters(shape, stored)?;
+    let weights = LinearWeights::Masters(TernaryScale { inverse: 1.0 / value, multiplier: value });
+    Ok(Linear { multiplier: value, weights, ..linear })
 }
 
 /// Returns the magnitude that all nonzero floats share; `None` if they differ, or all are zero.

@@ -11,11 +11,13 @@ const MODEL: [(&str, &str); 3] = [
     ("output.weight", shapes::LM_HEAD),
 ];
 
-/// The tensors of a layer, without `.weight`: GGUF name, Hugging Face name.
-const LAYER: [(&str, &str); 13] = [
+/// The tensors of a layer, without `.weight` or `.bias`: GGUF name, Hugging Face name.
+const LAYER: [(&str, &str); 15] = [
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
     ("attn_v", "self_attn.v_proj"),
     ("attn_output", "self_attn.o_proj"),
     ("attn_sub_norm", "self_attn.attn_sub_norm"),
@@ -35,10 +37,9 @@ pub fn to_gguf(name: &str) -> Option<String> {
         return Some(pair.0.into());
     }
     let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
-    let (part, end) = match part.strip_suffix(".weight") {
-        Some(part) => (part, ".weight"),
-        None => (part, ""),
-    };
+    let ends = [".weight", ".bias"];
+    let end = ends.into_iter().find(|end| part.ends_with(end)).unwrap_or_default();
+    let part = part.strip_suffix(end).unwrap_or(part);
     let pair = LAYER.iter().find(|pair| pair.1 == part)?;
     is_number(layer).then(|| format!("blk.{layer}.{}{end}", pair.0))
 }
@@ -60,7 +61,7 @@ mod tests {
         let json = r#"{"architectures": ["BitNetForCausalLM"], "num_hidden_layers": 12, "vocab_size": 64,
             "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}"#;
         let config = crate::Config::from_json(json, "config.json").unwrap();
-        for architecture in [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama] {
+        for architecture in Architecture::ALL {
             let config = crate::Config { architecture, ..config.clone() };
             let linears = config.all_linears().map(|shape| format!("{}.weight", shape.name));
             let norms = config.all_norms().map(|shape| shape.name);
@@ -77,6 +78,8 @@ mod tests {
             ("model.embed_tokens.weight", Some("token_embd.weight")),
             ("model.layers.29.mlp.ffn_layernorm.weight", Some("blk.29.ffn_sub_norm.weight")),
             ("model.layers.3.self_attn.o_proj", Some("blk.3.attn_output")),
+            ("model.layers.3.self_attn.q_proj.bias", Some("blk.3.attn_q.bias")),
+            ("model.layers.3.self_attn.q_norm.weight", Some("blk.3.attn_q_norm.weight")),
             ("model.layers..mlp.up_proj.weight", None),
             ("model.layers.3.mlp.fc.weight", None),
         ] {

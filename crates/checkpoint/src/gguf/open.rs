@@ -11,7 +11,8 @@ use super::{config, file::Gguf, header::Header, layout, split};
 pub struct ReadOptions {
     /// The byte layout of I2_S tensors. If it is `None`, the most plausible one is chosen.
     pub i2s_layout: Option<Layout>,
-    /// Whether the float weights of a folder without a `quantization_config` are the masters of a BitNet.
+    /// Whether the float weights of a folder without a `quantization_config`, or of a GGUF file of the llama
+    /// architecture, are the masters of a BitNet.
     pub as_bitnet: bool,
 }
 
@@ -35,7 +36,7 @@ impl Gguf {
     }
 
     fn new(files: Vec<String>, header: Header, options: &ReadOptions) -> Gguf {
-        let mut gguf = Gguf { files, header, layout: None };
+        let mut gguf = Gguf { files, header, layout: None, as_bitnet: options.as_bitnet };
         gguf.layout = layout::choose(&gguf, options.i2s_layout);
         gguf
     }

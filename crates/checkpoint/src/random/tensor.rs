@@ -50,7 +50,7 @@ pub(super) fn all(config: &Config) -> Vec<Tensor> {
         values: Values::Constant(1.0),
     }));
     all.extend(config.all_linears().flat_map(|shape| {
-        let LinearShape { name, rows, cols } = &shape;
+        let LinearShape { name, rows, cols, .. } = &shape;
         let codes = Tensor {
             name: format!("{name}.weight"),
             shape: vec![packed_u8::packed_rows(*rows), *cols],

@@ -37,6 +37,7 @@ pub(crate) fn config_json(recipe: Recipe) -> String {
         Architecture::BitNet => ("BitNetForCausalLM", "bitnet"),
         Architecture::OneBitLlm => ("BitnetForCausalLM", "llama"),
         Architecture::Llama => ("LlamaForCausalLM", "llama"),
+        Architecture::Qwen2 | Architecture::Qwen3 => unreachable!("no recipe is a Qwen"),
     };
     let (activation, quantization) = match recipe.architecture {
         Architecture::BitNet => (

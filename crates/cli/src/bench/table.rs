@@ -101,7 +101,7 @@ fn memory(document: &Throughput) -> Table {
     let mut table = Table::titled("Memory", "part|>MB");
     let mega = |bytes: f64| format!("{:.1}", bytes / 1e6);
     for (name, bytes) in [
-        ("ternary weights", m.ternary_bytes),
+        ("linear layers", m.linear_bytes),
         ("LM head", m.lm_head_bytes),
         ("embedding", m.embedding_bytes),
         ("norms", m.norm_bytes),

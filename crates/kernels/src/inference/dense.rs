@@ -1,19 +1,24 @@
-//! Products of f32 activations with dense weights in f32, f16 or bf16: the LM head.
+//! Products of f32 activations with dense weights: the LM head, and the linear layers of full-precision models.
 //!
-//! [`matmul`] computes the products with all rows of the weights, and [`matmul_rows`] those with some rows.
-//! [`Int8`] is a copy of the weights in int8 that finds the rows with the largest products.
+//! [`linear`] computes several products with the same activations in one parallel loop, [`matmul`] a single one,
+//! and [`matmul_rows`] that with some rows of the weights. [`Int8`] is a copy of the weights in int8 that finds
+//! the rows with the largest products.
 //!
 //! There are two implementations. One uses fused multiply-adds in f32, or separate multiplications and
-//! additions on machines without the instruction. The other, for bf16 weights on a machine with AMX, uses the
-//! tile unit and splits each activation into an exact sum of three bf16 numbers. The choice depends only on
-//! the instruction set and the type of the weights, never on the number of tokens.
+//! additions on machines without the instruction. The other, on a machine with AMX, uses the tile unit for bf16
+//! weights, and splits each activation into an exact sum of three bf16 numbers. In [`Arithmetic::Bf16`] it takes
+//! weights of all types, and rounds weights and activations to bf16. The choice depends only on the instruction
+//! set, the arithmetic and the type of the weights, never on the number of tokens.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod fma;
 mod int8;
 
+use std::ops::Range;
+
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 use crate::{Isa, Level, isa, scatter::Scatter};
 
@@ -71,24 +76,42 @@ pub fn matmul_with(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<
 }
 
 /// Returns the products of `x [tokens, cols]` with the given rows of the weights, `[tokens, rows.len()]`.
-/// They have the same bits as the results of [`matmul`].
+/// They have the same bits as the results of [`linear`] in this arithmetic.
 ///
 /// # Panics
-/// Panics as [`matmul`] does, and if a row does not exist.
-pub fn matmul_rows(x: &[f32], cols: usize, weights: Dense<'_>, rows: &[u32]) -> Vec<f32> {
-    matmul_rows_at(isa(), x, cols, weights, rows)
+/// Panics as [`linear`] does, and if a row does not exist.
+pub fn matmul_rows(
+    x: &[f32],
+    cols: usize,
+    arithmetic: Arithmetic,
+    weights: Dense<'_>,
+    rows: &[u32],
+) -> Vec<f32> {
+    matmul_rows_at(isa(), x, cols, arithmetic, weights, rows)
 }
 
-fn matmul_rows_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>, rows: &[u32]) -> Vec<f32> {
+fn matmul_rows_at(
+    isa: Isa,
+    x: &[f32],
+    cols: usize,
+    arithmetic: Arithmetic,
+    weights: Dense<'_>,
+    rows: &[u32],
+) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / cols * rows.len()];
+    let mut multiply = |weights: Dense<'_>| {
+        linear_at(isa, x, cols, arithmetic, &mut [Product { weights, out: &mut out }]);
+    };
     match weights {
-        Dense::F32(w) => matmul_at(isa, x, cols, Dense::F32(&gather(w, cols, rows))),
-        Dense::F16(w) => matmul_at(isa, x, cols, Dense::F16(&gather(w, cols, rows))),
-        Dense::Bf16(w) => matmul_at(isa, x, cols, Dense::Bf16(&gather(w, cols, rows))),
+        Dense::F32(w) => multiply(Dense::F32(&gather(w, cols, rows))),
+        Dense::F16(w) => multiply(Dense::F16(&gather(w, cols, rows))),
+        Dense::Bf16(w) => multiply(Dense::Bf16(&gather(w, cols, rows))),
         Dense::Rows { write, .. } => {
             let write = |i: usize, out: &mut [f32]| write(rows[i] as usize, out);
-            matmul_at(isa, x, cols, Dense::Rows { rows: rows.len(), write: &write })
+            multiply(Dense::Rows { rows: rows.len(), write: &write });
         }
     }
+    out
 }
 
 /// Copies the given rows.
@@ -101,20 +124,146 @@ fn matmul_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
         cols > 0 && x.len().is_multiple_of(cols) && weights.len(cols).is_multiple_of(cols),
         "slices hold whole rows of {cols}"
     );
-    let (tokens, rows) = (x.len() / cols, weights.len(cols) / cols);
-    let mut out = vec![0.0; tokens * rows];
-    if out.is_empty() {
-        return out;
-    }
-    let scatter = Scatter::new(&mut out, tokens, rows);
-    match weights {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine has the tile unit; this function owns the output.
-        Dense::Bf16(weights) if isa == Isa::Amx => unsafe { amx::matmul(x, cols, weights, scatter) },
-        // SAFETY: the machine has the level; this function owns the output.
-        _ => unsafe { fma::matmul(level(isa), x, cols, weights, scatter) },
-    }
+    let mut out = vec![0.0; x.len() / cols * (weights.len(cols) / cols)];
+    linear_at(isa, x, cols, Arithmetic::F32, &mut [Product { weights, out: &mut out }]);
     out
+}
+
+/// The numbers in which products are computed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Arithmetic {
+    /// Weights and activations are f32, and so are sums.
+    #[default]
+    F32,
+    /// Weights and activations are rounded to bf16; sums are f32.
+    Bf16,
+}
+
+/// A product with dense weights.
+pub struct Product<'a> {
+    /// The weights, `[rows, cols]`.
+    pub weights: Dense<'a>,
+    /// The result, `[tokens, rows]`.
+    pub out: &'a mut [f32],
+}
+
+/// Writes the products of `x [tokens, cols]` with the transposes of several matrices to their outputs.
+///
+/// A result depends only on its token and its row of weights. So a token gives the same bits alone as
+/// together with others.
+///
+/// # Panics
+/// Panics if a slice does not hold whole rows, or if an output has another size.
+pub fn linear(x: &[f32], cols: usize, arithmetic: Arithmetic, products: &mut [Product<'_>]) {
+    linear_at(isa(), x, cols, arithmetic, products);
+}
+
+/// Computes [`linear`] with a given instruction set.
+///
+/// # Panics
+/// Panics as [`linear`] does, and if the instruction set is not [available](Isa::available).
+pub fn linear_with(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products: &mut [Product<'_>]) {
+    assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
+    linear_at(isa, x, cols, arithmetic, products);
+}
+
+fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products: &mut [Product<'_>]) {
+    assert!(cols > 0 && x.len().is_multiple_of(cols), "activations hold whole rows of {cols}");
+    let tokens = x.len() / cols;
+    if tokens == 0 {
+        return;
+    }
+    let outputs: Vec<Output<'_>> = products.iter_mut().map(|p| Output::new(p, tokens, cols)).collect();
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        let tiled = |output: &&Output<'_>| matches!(output.weights, Dense::Bf16(_));
+        return match arithmetic {
+            Arithmetic::Bf16 => {
+                let job = amx::Job::<1>::new(x, cols);
+                run_tasks(&outputs, amx::Job::<1>::TASK_ROWS, |output, range, scratch| {
+                    // SAFETY: the machine has the tile unit; every task writes only its own rows.
+                    unsafe { job.multiply(output.weights, range, scratch, output.out) }
+                });
+            }
+            Arithmetic::F32 if outputs.iter().all(|output| tiled(&output)) => {
+                let job = amx::Job::<3>::new(x, cols);
+                run_tasks(&outputs, amx::Job::<3>::TASK_ROWS, |output, range, scratch| {
+                    // SAFETY: as above.
+                    unsafe { job.multiply(output.weights, range, scratch, output.out) }
+                });
+            }
+            Arithmetic::F32 => {
+                // Weights of different types are multiplied by different instructions.
+                let (tiles, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(|o| tiled(&o));
+                let (amx, fma) = (amx::Job::<3>::new(x, cols), fma::Job::new(level(isa), x, cols));
+                run_tasks(&tiles, amx::Job::<3>::TASK_ROWS, |output, range, scratch| {
+                    // SAFETY: as above.
+                    unsafe { amx.multiply(output.weights, range, scratch, output.out) }
+                });
+                run_tasks(&others, fma::TASK_ROWS, |output, range, tile| {
+                    // SAFETY: the machine has the level; every task writes only its own rows.
+                    unsafe { fma.multiply(output.weights, range, tile, output.out) }
+                });
+            }
+        };
+    }
+    match arithmetic {
+        Arithmetic::F32 => {
+            let job = fma::Job::new(level(isa), x, cols);
+            run_tasks(&outputs, fma::TASK_ROWS, |output, range, tile| {
+                // SAFETY: the machine has the level; every task writes only its own rows.
+                unsafe { job.multiply(output.weights, range, tile, output.out) }
+            });
+        }
+        Arithmetic::Bf16 => {
+            let round = |x: &f32| bf16::from_f32(*x).to_f32();
+            let x: Vec<f32> = x.iter().map(round).collect();
+            let job = fma::Job::new(level(isa), &x, cols);
+            run_tasks(&outputs, fma::TASK_ROWS, |output, range, tile| {
+                let write = |row: usize, out: &mut [f32]| {
+                    // SAFETY: the machine has the level.
+                    unsafe { fma::read_row(level(isa), output.weights, cols, row, out) };
+                    out.iter_mut().for_each(|w| *w = round(w));
+                };
+                let weights = Dense::Rows { rows: output.rows, write: &write };
+                // SAFETY: as above.
+                unsafe { job.multiply(weights, range, tile, output.out) }
+            });
+        }
+    }
+}
+
+/// The weights and the output of a product, for tasks.
+struct Output<'a> {
+    weights: Dense<'a>,
+    rows: usize,
+    out: Scatter<'a, f32>,
+}
+
+impl<'a> Output<'a> {
+    fn new(product: &'a mut Product<'_>, tokens: usize, cols: usize) -> Output<'a> {
+        let count = product.weights.len(cols);
+        let rows = count / cols;
+        assert!(
+            count.is_multiple_of(cols) && product.out.len() == tokens * rows,
+            "weights hold whole rows of {cols}, and outputs [{tokens}, {rows}]"
+        );
+        Output { weights: product.weights, rows, out: Scatter::new(product.out, tokens, rows) }
+    }
+}
+
+/// Runs a task for every range of up to `most` rows of every output. Each thread has its own buffer.
+fn run_tasks<T: Send>(
+    outputs: &[Output<'_>],
+    most: usize,
+    run: impl Fn(&Output<'_>, Range<usize>, &mut Vec<T>) + Sync,
+) {
+    let ranges = |output: &Output<'_>| {
+        let rows = output.rows;
+        (0..rows).step_by(most).map(move |first| first..rows.min(first + most)).collect::<Vec<_>>()
+    };
+    let tasks: Vec<_> = outputs.iter().flat_map(|o| ranges(o).into_iter().map(move |r| (o, r))).collect();
+    tasks.into_par_iter().for_each_init(Vec::new, |buffer, (output, range)| run(output, range, buffer));
 }
 
 /// Returns the vector width to use for an instruction set.
@@ -173,6 +322,39 @@ mod tests {
                         prop_assert_eq!(&alone[..], &got[..some * rows], "{} tokens of {}", some, tokens);
                     }
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bf16_results_are_those_of_rounded_operands(
+            tokens in 1usize..40, rows in 1usize..150, cols in 1usize..100, seed: u32,
+        ) {
+            let (x, w) = (numbers(seed, tokens * cols), numbers(!seed, rows * cols));
+            let wb: Vec<bf16> = w.iter().map(|&v| bf16::from_f32(v)).collect();
+            let w16: Vec<f16> = w.iter().map(|&v| f16::from_f32(v)).collect();
+            let write = |row: usize, out: &mut [f32]| out.copy_from_slice(&w[row * cols..][..cols]);
+            let function = Dense::Rows { rows, write: &write };
+            let round = |x: f32| f64::from(bf16::from_f32(x).to_f32());
+            for isa in available() {
+                let all = [Dense::F32(&w), Dense::F16(&w16), Dense::Bf16(&wb), function];
+                let mut outs = vec![vec![0.0; tokens * rows]; all.len()];
+                let mut products: Vec<Product<'_>> =
+                    all.iter().zip(&mut outs).map(|(weights, out)| Product { weights: *weights, out }).collect();
+                linear_with(isa, &x, cols, Arithmetic::Bf16, &mut products);
+                for (k, out) in outs.iter().enumerate() {
+                    for (i, got) in out.iter().enumerate() {
+                        let (t, r) = (i / rows, i % rows);
+                        let weight = |at: usize| round(if k == 1 { w16[at].to_f32() } else { w[at] });
+                        let exact: f64 = (0..cols).map(|c| round(x[t * cols + c]) * weight(r * cols + c)).sum();
+                        prop_assert!((f64::from(*got) - exact).abs() < 1e-5, "{isa} {k} {i}: {got} {exact}");
+                    }
+                }
+                let mut alone = vec![0.0; rows];
+                let product = Product { weights: Dense::F32(&w), out: &mut alone };
+                linear_with(isa, &x[..cols], cols, Arithmetic::Bf16, &mut [product]);
+                prop_assert_eq!(&alone[..], &outs[0][..rows], "one token");
             }
         }
     }

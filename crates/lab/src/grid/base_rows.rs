@@ -1,14 +1,18 @@
 //! [`BaseRows`] makes the rows of a unit without results, which say what is run on which model and text, and
 //! the rows of cells that failed.
 
-use bitkv_record::{Arithmetic, Form, GridRow, WeightKind, one_line};
+use bitkv_record::{GridRow, one_line};
 
 use super::{
     job::{Cell, Job},
     key::{self, UnitKeys},
     unit::{QuestionGroup, Unit},
 };
-use crate::{observation::shape, registry::recorded_role};
+use crate::{
+    observation::shape,
+    registry::recorded_role,
+    weights::{arithmetic, weight_kind},
+};
 
 /// Makes the rows of one unit. It needs no forward pass, so it can also record that the context failed.
 pub(super) struct BaseRows<'a> {
@@ -28,8 +32,8 @@ impl BaseRows<'_> {
             key: self.keys.row(job, cell, group),
             experiment: job.experiment.name.clone(),
             model: job.loaded.name.clone(),
-            weights: Some(WeightKind::Ternary),
-            arithmetic: Some(if job.form == Form::True { Arithmetic::Int8 } else { Arithmetic::F32 }),
+            weights: Some(weight_kind(&job.loaded)),
+            arithmetic: Some(arithmetic(&job.loaded)),
             isa: Some(key::isa_class()),
             policy: policy.spec().to_owned(),
             written: seeded.written.clone(),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use bitkv_bitnet::Arithmetic;
 use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::{LoadedModel, Loading};
 use bitkv_progress::{Progress, Silent};
@@ -186,11 +187,12 @@ impl Grid {
 
     /// Returns the reading options that change a model's weights but not its files. Row keys include them.
     pub(super) fn reading(&self) -> String {
-        let Loading { plain_llama: _, i2s_layout, activation, as_bitnet } = self.loading;
+        let Loading { plain_llama: _, i2s_layout, activation, as_bitnet, arithmetic } = self.loading;
         let layout = i2s_layout.map(|layout| format!("{layout:?}"));
         let activation = activation.map(|activation| activation.name().to_owned());
         let masters = as_bitnet.then(|| "bitnet".to_owned());
-        [layout, activation, masters].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let arithmetic = (arithmetic == Arithmetic::Bf16).then(|| "bf16".to_owned());
+        [layout, activation, masters, arithmetic].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Returns how much every study reads of its texts.

@@ -1,8 +1,13 @@
-//! Products with bf16 weights on the AMX tile unit.
+//! Products on the AMX tile unit.
 //!
-//! An f32 has 24 significant bits and a bf16 has eight, so an activation is exactly the sum of three bf16
-//! numbers, whose products with bf16 weights are exact in f32. Only the sums are rounded. The weights are the
-//! left operand and are read in place; the activations are packed as the right operand.
+//! The tiles multiply bf16 numbers and sum in f32. The weights are the left operand, and the activations are
+//! packed as the right operand, in one or three parts:
+//!
+//! - Three parts are exact. An f32 has 24 significant bits and a bf16 has eight, so an activation is exactly the
+//!   sum of three bf16 numbers, whose products with bf16 weights are exact in f32. Only the sums are rounded.
+//! - With one part, activations and weights are rounded to bf16. This takes a third of the time.
+//!
+//! Weights in bf16 are read in place. Others are rounded row by row, each task its own rows.
 
 mod pack;
 mod tiles;
@@ -11,88 +16,112 @@ use std::ops::Range;
 
 use half::bf16;
 use pack::Packed;
-use rayon::prelude::*;
 use tiles::Product;
 
-use crate::{scatter::Scatter, transpose::transpose};
+use super::{Dense, fma};
+use crate::{Level, scatter::Scatter, transpose::transpose};
 
 /// Number of rows of weights, or of tokens, in a tile.
 const SIDE: usize = 16;
 /// Number of columns that one step multiplies.
 const DEPTH: usize = 32;
-/// Number of bf16 numbers into which an f32 is split.
-const PARTS: usize = 3;
-/// The largest number of rows whose sums stay in tiles. Their sums take four of the eight tiles. The three
-/// parts of the activations, and the weights, take the other four.
+/// The largest number of rows whose sums stay in tiles. Their sums take four of the eight tiles. The parts of the
+/// activations, and the weights, take the other four.
 const ROWS: usize = 4 * SIDE;
-/// Number of rows in a task, which multiplies them by all tokens. These rows stay in the second-level cache.
-const TASK_ROWS: usize = 3 * ROWS;
 
-/// Writes `x [tokens, cols]` times the transpose of `weights [rows, cols]` to `out`.
-///
-/// # Safety
-/// The machine must have the tile unit, and no one else may write `out`.
-pub(super) unsafe fn matmul(x: &[f32], cols: usize, weights: &[bf16], out: Scatter<'_, f32>) {
-    let (packed, rows) = (Packed::new(x, cols), weights.len() / cols);
-    let scratch = || vec![bf16::ZERO; SIDE * packed.steps * DEPTH];
-    (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each_init(scratch, |scratch, task| {
-        let range = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
-        let mut task = Task { packed: &packed, weights, cols, scratch, out };
-        for first in (0..packed.tokens).step_by(SIDE) {
-            // SAFETY: every task writes only its own rows.
-            unsafe { task.multiply_group(first, range.clone()) }
+/// The packed activations of a product, which all tasks share.
+pub(super) struct Job<const PARTS: usize> {
+    packed: Packed<PARTS>,
+    cols: usize,
+}
+
+impl<const PARTS: usize> Job<PARTS> {
+    /// Number of rows in a task, which multiplies them by all tokens. These rows stay in the second-level cache.
+    /// Linear layers have fewer rows than an LM head, so their tasks are smaller.
+    pub(super) const TASK_ROWS: usize = if PARTS == 1 { ROWS } else { 3 * ROWS };
+
+    pub(super) fn new(x: &[f32], cols: usize) -> Self {
+        Job { packed: Packed::new(x, cols), cols }
+    }
+
+    /// Multiplies all tokens by a range of rows. `scratch` is a buffer.
+    ///
+    /// # Safety
+    /// The machine must have the tile unit, and no one else may write these rows of `out`.
+    pub(super) unsafe fn multiply(
+        &self,
+        weights: Dense<'_>,
+        range: Range<usize>,
+        scratch: &mut Vec<bf16>,
+        out: Scatter<'_, f32>,
+    ) {
+        let stride = self.packed.steps * DEPTH;
+        let (rows, cols) = match weights {
+            Dense::Bf16(weights) if self.cols == stride => {
+                (&weights[range.start * stride..range.end * stride], stride)
+            }
+            _ => {
+                // Rows are padded with zeros to whole steps, and the last rows to a whole tile.
+                scratch.clear();
+                scratch.resize(range.len().next_multiple_of(SIDE) * stride, bf16::ZERO);
+                let mut row = vec![0.0; self.cols.next_multiple_of(crate::lanes::LANES)];
+                for (index, to) in range.clone().zip(scratch.chunks_exact_mut(stride)) {
+                    // SAFETY: a machine with the tile unit has AVX-512.
+                    unsafe { fma::read_row(Level::Avx512, weights, self.cols, index, &mut row) }
+                    to.iter_mut().zip(&row[..self.cols]).for_each(|(to, x)| *to = pack::round(*x));
+                }
+                (&scratch[..], stride)
+            }
+        };
+        let task = Task { packed: &self.packed, rows, stride: cols, range, out };
+        for first in (0..self.packed.tokens).step_by(SIDE) {
+            // SAFETY: the caller upholds the contract.
+            unsafe { task.multiply_group(first) }
         }
-    });
+    }
 }
 
 /// The operands of a task.
-struct Task<'a> {
-    packed: &'a Packed,
-    weights: &'a [bf16],
-    cols: usize,
-    /// Buffer for 16 rows of weights, padded to whole steps.
-    scratch: &'a mut [bf16],
+struct Task<'a, const PARTS: usize> {
+    packed: &'a Packed<PARTS>,
+    /// The rows of the task. If they are a copy, they are padded to whole tiles.
+    rows: &'a [bf16],
+    stride: usize,
+    range: Range<usize>,
     out: Scatter<'a, f32>,
 }
 
-impl Task<'_> {
-    /// Multiplies the group of up to 16 tokens that starts at `first` by a range of rows.
+impl<const PARTS: usize> Task<'_, PARTS> {
+    /// Multiplies the group of up to 16 tokens that starts at `first` by the rows of the task.
     ///
     /// # Safety
     /// The machine must have the tile unit, and no one else may write these rows of the output.
-    unsafe fn multiply_group(&mut self, first: usize, range: Range<usize>) {
+    unsafe fn multiply_group(&self, first: usize) {
         let tokens = SIDE.min(self.packed.tokens - first);
         // With few tokens, the weights are read only once. Such a pass is slower if it reads more rows at a
         // time than the prefetchers can follow.
-        let most = if self.packed.tokens > SIDE { ROWS } else { ROWS / 2 };
-        let mut sums = [[0.0; SIDE]; ROWS];
-        let mut row = range.start;
-        while row < range.end {
-            let left = range.end - row;
-            let whole = self.cols.is_multiple_of(DEPTH) && left >= SIDE;
-            let count = if !whole {
-                left.min(SIDE)
-            } else if left < most {
-                SIDE
-            } else {
-                most
-            };
-            let stored = &self.weights[row * self.cols..(row + count) * self.cols];
-            let stride = if whole { self.cols } else { self.packed.steps * DEPTH };
-            if !whole {
-                let rows = self.scratch.chunks_exact_mut(stride).zip(stored.chunks_exact(self.cols));
-                rows.for_each(|(to, from)| to[..self.cols].copy_from_slice(from));
+        let most = if self.packed.tokens > SIDE { ROWS } else { HALF };
+        let (mut sums, mut row, stride) = ([[0.0; SIDE]; ROWS], 0, self.stride);
+        let mut padded = Vec::new();
+        while row < self.range.len() {
+            let left = self.range.len() - row;
+            let count = if left >= most { most } else { left.min(SIDE) };
+            let mut operand = &self.rows[row * stride..];
+            if operand.len() < SIDE * stride {
+                // Rows that are read in place may end within a tile.
+                padded.extend_from_slice(operand);
+                padded.resize(SIDE * stride, bf16::ZERO);
+                operand = &padded;
             }
-            let left = if whole { stored } else { &self.scratch[..] };
-            let product = Product { left, stride, right: self.packed.group(first), tokens };
+            let product = Product { left: operand, stride, right: self.packed.group(first), tokens };
             // SAFETY: the caller guarantees the unit and the rows.
             unsafe {
                 match count {
-                    ROWS => product.sum::<4>(&mut sums),
-                    HALF => product.sum::<2>(&mut sums),
-                    _ => product.sum::<1>(&mut sums),
+                    ROWS => product.sum::<PARTS, 4>(&mut sums),
+                    HALF => product.sum::<PARTS, 2>(&mut sums),
+                    _ => product.sum::<PARTS, 1>(&mut sums),
                 }
-                write_sums(&mut sums[..count], row, first, tokens, self.out);
+                write_sums(&mut sums[..count], self.range.start + row, first, tokens, self.out);
             }
             row += count;
         }

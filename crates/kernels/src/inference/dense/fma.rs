@@ -5,18 +5,16 @@
 
 use std::ops::Range;
 
-use half::{bf16, f16};
-use rayon::prelude::*;
-
 use super::Dense;
 use crate::{
     Level,
     lanes::{self, LANES, Lanes, Portable, padded},
     scatter::Scatter,
 };
+use half::{bf16, f16};
 
 /// Number of rows in a task. Their f32 copy stays in the second-level cache.
-const TASK_ROWS: usize = 64;
+pub(super) const TASK_ROWS: usize = 64;
 /// With at most this many tokens, weights are loaded from the file directly into registers, without an f32
 /// copy.
 const STREAM_TOKENS: usize = 3;
@@ -61,7 +59,47 @@ impl Stored for bf16 {
     }
 }
 
-/// The activations and the output of a product.
+/// The activations of a product, which all tasks share.
+pub(super) struct Job {
+    level: Level,
+    /// Activations `[tokens, stride]`, padded with zeros to whole registers.
+    x: Vec<f32>,
+    /// Padded number of columns.
+    stride: usize,
+    cols: usize,
+}
+
+impl Job {
+    pub(super) fn new(level: Level, x: &[f32], cols: usize) -> Job {
+        let stride = padded(cols);
+        let mut aligned = vec![0.0; x.len() / cols * stride];
+        for (to, from) in aligned.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
+            to[..cols].copy_from_slice(from);
+        }
+        Job { level, x: aligned, stride, cols }
+    }
+
+    /// Multiplies all tokens by a range of rows. `tile` is a buffer.
+    ///
+    /// # Safety
+    /// The machine must have the level, and no one else may write these rows of `out`.
+    pub(super) unsafe fn multiply(
+        &self,
+        weights: Dense<'_>,
+        range: Range<usize>,
+        tile: &mut Vec<f32>,
+        out: Scatter<'_, f32>,
+    ) {
+        let job = MatmulJob { x: &self.x, stride: self.stride, cols: self.cols, out };
+        let streams = job.tokens() <= STREAM_TOKENS && !matches!(weights, Dense::Rows { .. });
+        // The padding of each row stays 0.
+        tile.resize(if streams { 0 } else { TASK_ROWS * self.stride }, 0.0);
+        // SAFETY: the caller upholds the contract.
+        unsafe { multiply_rows(self.level, &job, weights, range, tile) }
+    }
+}
+
+/// The activations and the output of a task.
 struct MatmulJob<'a> {
     /// Activations `[tokens, stride]`, padded with zeros to whole registers.
     x: &'a [f32],
@@ -69,28 +107,6 @@ struct MatmulJob<'a> {
     stride: usize,
     cols: usize,
     out: Scatter<'a, f32>,
-}
-
-/// Writes `x [tokens, cols]` times the transpose of `weights [rows, cols]` to `out`.
-///
-/// # Safety
-/// The machine must have the level, and no one else may write `out`.
-pub(super) unsafe fn matmul(level: Level, x: &[f32], cols: usize, weights: Dense<'_>, out: Scatter<'_, f32>) {
-    let (rows, stride) = (weights.len(cols) / cols, padded(cols));
-    let mut aligned = vec![0.0; x.len() / cols * stride];
-    for (to, from) in aligned.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
-        to[..cols].copy_from_slice(from);
-    }
-    let job = MatmulJob { x: &aligned, stride, cols, out };
-    let streams = job.tokens() <= STREAM_TOKENS && !matches!(weights, Dense::Rows { .. });
-    (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each_init(
-        || if streams { Vec::new() } else { vec![0.0; TASK_ROWS * stride] },
-        |tile, task| {
-            let range = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
-            // SAFETY: every task writes only its own rows, and the machine has the level.
-            unsafe { multiply_rows(level, &job, weights, range, tile) }
-        },
-    );
 }
 
 /// Chooses the function for the type of the weights and the number of tokens. The first three literals are
@@ -389,6 +405,35 @@ fn prefetch<T>(at: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+/// Writes a row as f32 to the start of a padded row.
+///
+/// # Safety
+/// The machine must have the level.
+pub(super) unsafe fn read_row(level: Level, weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        unsafe fn avx512(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
+            // SAFETY: the caller upholds the contract.
+            unsafe { load_row::<lanes::Avx512>(weights, cols, row, to) }
+        }
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn avx2(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
+            // SAFETY: the caller upholds the contract.
+            unsafe { load_row::<lanes::Avx2>(weights, cols, row, to) }
+        }
+        // SAFETY: the caller guarantees the level.
+        match level {
+            Level::Avx512 => return unsafe { avx512(weights, cols, row, to) },
+            Level::Avx2 => return unsafe { avx2(weights, cols, row, to) },
+            Level::Portable => {}
+        }
+    }
+    let _ = level;
+    // SAFETY: the caller upholds the contract.
+    unsafe { load_row::<Portable>(weights, cols, row, to) }
 }
 
 /// Writes a row as f32 to the start of a padded row.

@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::inference::dense::{Dense, matmul_rows_at, matmul_with};
+    use crate::inference::dense::{Arithmetic, Dense, matmul_rows_at, matmul_with};
 
     /// Returns uniform numbers in [-1, 1).
     fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -283,7 +283,7 @@ mod tests {
                         prop_assert!(list.contains(row), "{isa}: row {row}");
                     }
                     // Rows that are multiplied alone give the same bits as among all rows.
-                    let some = matmul_rows_at(*isa, &x, cols, weights, &list);
+                    let some = matmul_rows_at(*isa, &x, cols, Arithmetic::F32, weights, &list);
                     for (row, product) in list.iter().zip(some) {
                         prop_assert_eq!(product.to_bits(), exact[*row as usize].to_bits(), "{} row {}", isa, row);
                     }

@@ -7,7 +7,7 @@ use std::arch::{
 
 use half::bf16;
 
-use super::{DEPTH, PARTS, ROWS, SIDE};
+use super::{DEPTH, ROWS, SIDE};
 use crate::amx;
 
 /// Prefetch distance of the weights, in steps.
@@ -25,16 +25,23 @@ pub(super) struct Product<'a> {
     pub(super) tokens: usize,
 }
 
-/// Multiplies one block of 16 rows. The arguments are the tile of its sums, the address of its weights and
-/// their stride in bytes.
+/// Multiplies one block of 16 rows. The arguments are the number of parts of the activations, the tile of the
+/// sums, the address of the weights and their stride in bytes.
 macro_rules! block {
-    ($sums:literal, $at:expr, $bytes:expr) => {
-        asm!(
+    ($parts:expr, $sums:literal, $at:expr, $bytes:expr) => {
+        if $parts == 1 {
+            asm!(
+                "tileloadd tmm4, [{at} + {bytes}]",
+                concat!("tdpbf16ps tmm", $sums, ", tmm4, tmm5"),
+                at = in(reg) $at, bytes = in(reg) $bytes, options(nostack, readonly))
+        } else {
+            asm!(
             "tileloadd tmm4, [{at} + {bytes}]",
             concat!("tdpbf16ps tmm", $sums, ", tmm4, tmm5"),
             concat!("tdpbf16ps tmm", $sums, ", tmm4, tmm6"),
             concat!("tdpbf16ps tmm", $sums, ", tmm4, tmm7"),
             at = in(reg) $at, bytes = in(reg) $bytes, options(nostack, readonly))
+        }
     };
 }
 
@@ -51,11 +58,13 @@ impl Product<'_> {
     /// Computes the sums of the first `BLOCKS * 16` rows, for 1, 2 or 4 blocks. Columns of `sums` after the
     /// last token are unspecified.
     ///
-    /// Each step adds the products with the high, the middle and the low part, in this order.
+    /// Each activation has one part or three. A step adds the products with the high, the middle and the low part,
+    /// in this order.
     ///
     /// # Safety
     /// The machine must have the tile unit.
-    pub(super) unsafe fn sum<const BLOCKS: usize>(&self, sums: &mut [[f32; SIDE]; ROWS]) {
+    pub(super) unsafe fn sum<const PARTS: usize, const BLOCKS: usize>(&self, sums: &mut [[f32; SIDE]; ROWS]) {
+        const { assert!(PARTS == 1 || PARTS == 3) }
         let Product { left, stride, right, tokens } = *self;
         let (steps, part) = (stride / DEPTH, SIDE * tokens);
         assert!(left.len() >= BLOCKS * SIDE * stride && right.len() >= steps * PARTS * part + SIDE - tokens);
@@ -73,19 +82,22 @@ impl Product<'_> {
                 for r in 0..BLOCKS * SIDE {
                     _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD * DEPTH + next + r * stride).cast());
                 }
-                asm!(
-                    "tileloadd tmm5, [{high} + {row}]",
-                    "tileloadd tmm6, [{middle} + {row}]",
-                    "tileloadd tmm7, [{low} + {row}]",
-                    high = in(reg) b, middle = in(reg) b.add(part), low = in(reg) b.add(2 * part),
-                    row = in(reg) row, options(nostack, readonly));
-                block!("0", a, bytes);
+                asm!("tileloadd tmm5, [{high} + {row}]", high = in(reg) b, row = in(reg) row,
+                    options(nostack, readonly));
+                if PARTS == 3 {
+                    asm!(
+                        "tileloadd tmm6, [{middle} + {row}]",
+                        "tileloadd tmm7, [{low} + {row}]",
+                        middle = in(reg) b.add(part), low = in(reg) b.add(2 * part), row = in(reg) row,
+                        options(nostack, readonly));
+                }
+                block!(PARTS, "0", a, bytes);
                 if BLOCKS > 1 {
-                    block!("1", a.add(SIDE * stride), bytes);
+                    block!(PARTS, "1", a.add(SIDE * stride), bytes);
                 }
                 if BLOCKS > 2 {
-                    block!("2", a.add(2 * SIDE * stride), bytes);
-                    block!("3", a.add(3 * SIDE * stride), bytes);
+                    block!(PARTS, "2", a.add(2 * SIDE * stride), bytes);
+                    block!(PARTS, "3", a.add(3 * SIDE * stride), bytes);
                 }
             }
             let at = sums.as_mut_ptr();
