@@ -11,6 +11,7 @@ another order of summation might choose the other token.
 import argparse
 import json
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def lead(logits):
     return ((first - second) / (logits.max(-1).values - logits.min(-1).values)).min().item()
 
 
+def with_short_lists(text):
+    """The document with every list of numbers on one line."""
+    return re.sub(r"\[\n[\d,\s]+\]", lambda numbers: " ".join(numbers[0].split()), text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("gguf", type=Path, nargs="?", default=smollm2.GGUF)
@@ -115,7 +121,7 @@ def main():
         "prompts": prompts,
     }
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    OUT.write_text(with_short_lists(json.dumps(found, indent=1, ensure_ascii=False)) + "\n")
 
 
 if __name__ == "__main__":

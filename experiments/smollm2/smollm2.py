@@ -5,8 +5,12 @@ transformers' own conversion of the file splits and begins texts in another way:
 """
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
+
+# Read when tqdm is loaded: no progress bars.
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 import numpy as np
 import torch
@@ -36,6 +40,7 @@ LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+OUTER = {"token_embd": "model.embed_tokens.weight", "output_norm": "model.norm.weight"}
 
 
 @cache
@@ -99,8 +104,8 @@ def check_weights(loaded, path):
         *layer, kind, _ = tensor.name.split(".")
         if kind in heads:
             expected = unpermuted(expected, heads[kind])
-        name = f"model.layers.{layer[1]}.{LAYER[kind]}" if layer else {"token_embd": "model.embed_tokens", "output_norm": "model.norm"}[kind]
-        found = parameters.pop(f"{name}.weight").detach().numpy()
+        name = f"model.layers.{layer[1]}.{LAYER[kind]}.weight" if layer else OUTER[kind]
+        found = parameters.pop(name).detach().numpy()
         if found.dtype != np.float32 or not np.array_equal(found, expected):
             raise ValueError(f"transformers has other weights than {path}: {tensor.name}")
     if parameters:
@@ -119,7 +124,8 @@ def differences(path, texts):
     path = Path(path)
     ours, theirs = tokenizer(path), AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     inner = theirs.backend_tokenizer
-    outside = [token for token, number in inner.get_vocab().items() if number >= ours.get_vocab_size()]
+    size = ours.get_vocab_size()
+    outside = [token for token, number in inner.get_vocab().items() if number >= size]
     encoded = [(encode(ours, text), theirs(text).input_ids, encode(inner, text)) for text in texts]
     return {
         "class": type(theirs).__name__,

@@ -68,7 +68,8 @@ impl Matrix {
     }
 }
 
-/// Returns the values of a tensor in the mapped file; `None` if they are not floats, or not aligned in memory.
+/// Returns the values of a tensor in the mapped file; `None` if they are not floats, or not aligned in
+/// memory.
 pub(crate) fn plain_values(stored: &StoredTensor) -> Option<Dense<'_>> {
     let bytes = &stored.bytes[..];
     match stored.coding {

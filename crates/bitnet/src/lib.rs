@@ -1,5 +1,5 @@
-//! Runs BitNet b1.58 models, and Llamas and Qwens in full precision, on the CPU: an exact forward pass, a KV cache that can evict different tokens in
-//! every head, attention probes, and text generation.
+//! Runs BitNet b1.58 models, and Llamas and Qwens in full precision, on the CPU: an exact forward pass, a KV
+//! cache that can evict different tokens in every head, attention probes, and text generation.
 //!
 //! ```text
 //! Checkpoint::open -> Model::load -> Model::forward(tokens, cache, probes) -> Output -> Model::logits

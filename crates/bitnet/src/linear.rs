@@ -129,8 +129,8 @@ impl Linear {
     }
 }
 
-/// Runs layers that share the input `x [tokens, cols]`, all in one parallel loop for each kind of weights. Each
-/// layer writes its output `[tokens, rows]` to the buffer beside it.
+/// Runs layers that share the input `x [tokens, cols]`, all in one parallel loop for each kind of weights.
+/// Each layer writes its output `[tokens, rows]` to the buffer beside it.
 pub(crate) fn forward_all<const N: usize>(mut layers: [(&Linear, &mut Vec<f32>); N], x: &Activations) {
     if let Some(x) = &x.quantised {
         let mut products = Vec::with_capacity(N);
@@ -178,7 +178,8 @@ fn multiply_floats(layers: &mut [(&Linear, &mut Vec<f32>)], x: &[f32]) {
     dense::linear(x, cols, arithmetic, &mut products);
 }
 
-/// Returns the weights of a layer as they are in the mapped file, if they are floats in the order of the rows.
+/// Returns the weights of a layer as they are in the mapped file, if they are floats in the order of the
+/// rows.
 fn plain_floats(linear: &Stored) -> Option<Dense<'_>> {
     linear.is_stored_as_used().then(|| plain_values(linear.stored())).flatten()
 }

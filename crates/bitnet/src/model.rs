@@ -124,9 +124,9 @@ impl Model {
         &self.config
     }
 
-    /// Returns the model with products of full-precision weights in this arithmetic: those of its linear layers
-    /// that are not ternary, and, if it is not a BitNet, those of the LM head. [`Arithmetic::F32`] is the
-    /// default.
+    /// Returns the model with products of full-precision weights in this arithmetic: those of its linear
+    /// layers that are not ternary, and, if it is not a BitNet, those of the LM head. [`Arithmetic::F32`] is
+    /// the default.
     #[must_use]
     pub fn with_arithmetic(mut self, arithmetic: Arithmetic) -> Self {
         if self.weight_kind() == WeightKind::Ternary {
@@ -147,7 +147,8 @@ impl Model {
         self.arithmetic
     }
 
-    /// Whether the weights of the linear layers are ternary. A plain Llama counts as what its checkpoint holds.
+    /// Whether the weights of the linear layers are ternary. A plain Llama counts as what its checkpoint
+    /// holds.
     pub fn weight_kind(&self) -> WeightKind {
         if self.config.plain_llama {
             return WeightKind::Ternary;

@@ -2,9 +2,10 @@
 //! with it.
 //!
 //! [`Reference`] runs every architecture that the loader reads, as a BitNet, as a plain Llama or in full
-//! precision, on any candle device. It runs a whole sequence at a time and has no KV cache. Gradients reach every weight: it
-//! avoids `softmax_last_dim`, `rms_norm` and `rope` of candle-nn, which have no backward pass, and its
-//! [quantisers](quantise_activations) pass gradients straight through. A [`Watch`] sees every step of a pass.
+//! precision, on any candle device. It runs a whole sequence at a time and has no KV cache. Gradients reach
+//! every weight: it avoids `softmax_last_dim`, `rms_norm` and `rope` of candle-nn, which have no backward
+//! pass, and its [quantisers](quantise_activations) pass gradients straight through. A [`Watch`] sees every
+//! step of a pass.
 //!
 //! ```
 //! use bitkv_bitnet::{Checkpoint, reference::Reference};
@@ -298,7 +299,8 @@ fn rotate(x: &Tensor, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
     rope_slow(&x.unsqueeze(0)?, cos, sin)?.squeeze(0)
 }
 
-/// Returns the cosines and sines of the rotary angles, position times frequency, each `[tokens, head_dim / 2]`.
+/// Returns the cosines and sines of the rotary angles, position times frequency, each `[tokens, head_dim /
+/// 2]`.
 fn rope_tables(config: &Config, tokens: usize, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
     let frequencies = config.rope_frequencies();
     let positions = Tensor::arange(0u32, tokens as u32, device)?.to_dtype(DType::F32)?.unsqueeze(1)?;

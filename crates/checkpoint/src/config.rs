@@ -1,9 +1,9 @@
-//! The configuration of a model, as `config.json` of the BitNet b1.58 families, of Llama and of Qwen describes
-//! it.
+//! The configuration of a model, as `config.json` of the BitNet b1.58 families, of Llama and of Qwen
+//! describes it.
 //!
 //! References: transformers `models/bitnet/configuration_bitnet.py` (2B-4T), `configuration_bitnet.py` of
-//! 1bitLLM/bitnet_b1_58-large, and transformers `configuration_llama.py` (Falcon3-1.58bit, Falcon-E, HF1BitLLM,
-//! and full-precision Llamas), `configuration_qwen2.py` and `configuration_qwen3.py`.
+//! 1bitLLM/bitnet_b1_58-large, and transformers `configuration_llama.py` (Falcon3-1.58bit, Falcon-E,
+//! HF1BitLLM, and full-precision Llamas), `configuration_qwen2.py` and `configuration_qwen3.py`.
 
 use crate::RopeScaling;
 
@@ -54,8 +54,8 @@ impl Architecture {
         }
     }
 
-    /// Returns whether models of this family are BitNets, whose float weights are masters. Models of the other
-    /// families may be ternary or in full precision.
+    /// Returns whether models of this family are BitNets, whose float weights are masters. Models of the
+    /// other families may be ternary or in full precision.
     pub fn is_bitnet(self) -> bool {
         matches!(self, Architecture::BitNet | Architecture::OneBitLlm)
     }
@@ -211,6 +211,16 @@ impl Config {
     /// Returns the rotary frequencies of a head, `[head_dim / 2]`, in radians per position.
     pub fn rope_frequencies(&self) -> Vec<f32> {
         self.rope_scaling.frequencies(self.rope_theta, self.head_dim)
+    }
+
+    /// Returns the factors by which the scaling of RoPE divides the frequencies of its base, `[head_dim /
+    /// 2]`; empty if RoPE is not scaled.
+    pub fn rope_factors(&self) -> Vec<f32> {
+        if self.rope_scaling == RopeScaling::Unscaled {
+            return Vec::new();
+        }
+        let base = RopeScaling::Unscaled.frequencies(self.rope_theta, self.head_dim);
+        base.iter().zip(self.rope_frequencies()).map(|(base, scaled)| base / scaled).collect()
     }
 
     /// Returns whether a linear layer is listed as one in full precision.

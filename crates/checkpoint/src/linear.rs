@@ -27,7 +27,8 @@ pub struct Linear {
 pub enum LinearWeights {
     /// Ternary codes.
     Codes,
-    /// Floats from which codes are computed with this scale: master weights, or floats that are ternary already.
+    /// Floats from which codes are computed with this scale: master weights, or floats that are ternary
+    /// already.
     Masters(TernaryScale),
     /// Full-precision weights, which are used as they are.
     Floats,

@@ -37,6 +37,9 @@ pub struct Observation<'a> {
     pub positions: Vec<&'a [u32]>,
     /// The base of the rotary embedding's frequencies. Policies that need [`Need::QueryMoments`] read it.
     pub rope_theta: Option<f64>,
+    /// The factors by which a scaled form of RoPE divides the frequencies, `[head_dim / 2]`. If it is empty,
+    /// RoPE is not scaled.
+    pub rope_factors: Vec<f32>,
     rows: BTreeMap<Need, Vec<&'a [f32]>>,
     numbers: BTreeMap<Need, &'a [f64]>,
 }
@@ -45,7 +48,7 @@ impl<'a> Observation<'a> {
     /// Returns an observation with a shape and nothing else.
     pub fn new(shape: Shape) -> Observation<'a> {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
-        Observation { shape, positions: vec![], rope_theta: None, rows, numbers }
+        Observation { shape, positions: vec![], rope_theta: None, rope_factors: vec![], rows, numbers }
     }
 
     /// Adds the rows for a need that is stored as rows; [`Need`] gives their shape. Empty `rows` mean that

@@ -95,7 +95,8 @@ impl Future {
 
     fn compute_expected(&self, layer: &Layer<'_>) -> Scores {
         let dim = layer.head_dim;
-        let rotation = MeanRotation::new(layer.tokens, self.n_future_positions, dim, layer.rope_theta);
+        let (theta, factors) = (layer.rope_theta, layer.rope_factors);
+        let rotation = MeanRotation::new(layer.tokens, self.n_future_positions, dim, theta, factors);
         let group_scores = |head| {
             let keys = &layer.row(Need::Keys, head)[self.n_sink * dim..];
             let queries = layer.group(Need::QueryMoments(self.n_sink), head);

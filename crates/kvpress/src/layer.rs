@@ -20,6 +20,7 @@ pub(crate) struct Layer<'a> {
     /// The fraction of the cache that is kept, `1 - ratio`.
     pub(crate) part: f64,
     pub(crate) rope_theta: f64,
+    pub(crate) rope_factors: &'a [f32],
     seen: &'a Observation<'a>,
     cache: &'a ScoreCache,
 }
@@ -43,6 +44,7 @@ impl<'a> Layer<'a> {
             // `bitkv-evict` checks that `rope_theta` is given if query moments are needed. Otherwise no press
             // reads it.
             rope_theta: seen.rope_theta.unwrap_or(1.0),
+            rope_factors: &seen.rope_factors,
             seen,
             cache,
         }

@@ -3,7 +3,7 @@
 
 use bitkv_bitnet::{Architecture, Config, WeightFormat};
 use bitkv_models::Shape;
-use bitkv_record::{Accounting, MemoryRow};
+use bitkv_record::{Accounting, MemoryRow, WeightKind};
 
 use crate::{
     Result,
@@ -59,7 +59,10 @@ pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Re
     };
     let kv = kv_bytes(config, context);
     let activations = context as u64 * config.hidden_size as u64 * HALF;
-    Ok(row_from_bytes(&shape.name, accounting, context, weights, kv, activations))
+    let row = row_from_bytes(&shape.name, accounting, context, weights, kv, activations);
+    let weights =
+        Some(if config.weights == WeightFormat::Floats { WeightKind::Control } else { WeightKind::Ternary });
+    Ok(MemoryRow { weights, ..row })
 }
 
 /// Returns the bytes of the KV cache in f16: `2 * kv_heads * head_dim * 2 bytes * layers` per token.
@@ -86,8 +89,8 @@ fn published_parameters(config: &Config) -> u64 {
     linear_weights(config) + embedding(config) * (1 + untied as u64) + norms
 }
 
-/// Returns the bytes of weights that a runtime holds: 2 bits per weight of a BitNet or two bytes per weight in full
-/// precision, an f16 embedding (and `lm_head` if it is untied), and f32 norms.
+/// Returns the bytes of weights that a runtime holds: 2 bits per weight of a BitNet or two bytes per weight
+/// in full precision, an f16 embedding (and `lm_head` if it is untied), and f32 norms.
 fn stored_bytes(config: &Config) -> u64 {
     let bits = if config.weights == WeightFormat::Floats { 8 * HALF } else { STORED_BITS };
     let norms: usize =
@@ -112,6 +115,7 @@ pub fn row_from_bytes(
     MemoryRow {
         study: String::new(),
         model: model.into(),
+        weights: None,
         accounting,
         context,
         weight_bytes: weights,

@@ -25,6 +25,7 @@ pub struct OwnedObservation {
     /// them.
     positions: Vec<Vec<u32>>,
     rope_theta: f64,
+    rope_factors: Vec<f32>,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
     /// The calibration, and the residual similarity of each layer if it was observed.
     calibration: Calibration,
@@ -66,7 +67,14 @@ impl OwnedObservation {
     /// Returns an observation without rows, of a cache whose heads hold all tokens.
     pub fn new(shape: Shape, rope_theta: f64) -> OwnedObservation {
         let (rows, calibration) = (BTreeMap::new(), BTreeMap::new());
-        OwnedObservation { shape, positions: Vec::new(), rope_theta, rows, calibration }
+        OwnedObservation {
+            shape,
+            positions: Vec::new(),
+            rope_theta,
+            rope_factors: Vec::new(),
+            rows,
+            calibration,
+        }
     }
 
     /// Returns the observation of a forward pass that ended after `tokens` tokens and recorded `probed`, as
@@ -79,6 +87,7 @@ impl OwnedObservation {
         calibration: &Calibration,
     ) -> OwnedObservation {
         let mut observation = OwnedObservation::new(shape(loaded, tokens), loaded.config().rope_theta);
+        observation.rope_factors = loaded.config().rope_factors();
         if probed.positions.iter().any(|positions| positions.len() < tokens) {
             observation.positions = probed.positions;
         }
@@ -154,6 +163,7 @@ impl OwnedObservation {
         let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();
         seen.rope_theta = Some(self.rope_theta);
+        seen.rope_factors.clone_from(&self.rope_factors);
         for (&need, rows) in &self.rows {
             seen = seen.with_rows(need, rows);
         }

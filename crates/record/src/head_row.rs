@@ -1,7 +1,7 @@
 //! The rows of `heads.csv`: one for each query head, text and context length.
 
 use crate::column::{FROM_ZERO, UNIT, rows};
-use crate::{Column, Form, Queries, Row};
+use crate::{Column, Form, Queries, Row, WeightKind};
 
 rows! {
     /// The attention entropy of one query head of one model on one text.
@@ -11,6 +11,8 @@ rows! {
     study: String, Optional;
     /// The name of the model.
     model: String, Required;
+    /// The kind of weights that the model was trained with. Empty in older files.
+    weights: Option<WeightKind>, Optional;
     /// The form in which its weights ran.
     form: Form, Optional;
     /// The name of the text.

@@ -1,7 +1,7 @@
 //! The rows of `memory.csv`: one for each model, context length and accounting.
 
 use crate::column::{FROM_ZERO, UNIT, rows, unit};
-use crate::{Accounting, Column, Row, RowError};
+use crate::{Accounting, Column, Row, RowError, WeightKind};
 
 rows! {
     /// The memory of one model at one context length under one accounting.
@@ -11,6 +11,8 @@ rows! {
     study: String, Optional;
     /// The name of the model.
     model: String, Required;
+    /// The kind of weights that the model was trained with. Empty in older files.
+    weights: Option<WeightKind>, Optional;
     /// How bytes were counted.
     accounting: Accounting, Required;
     /// The context length in tokens.

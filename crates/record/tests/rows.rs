@@ -11,6 +11,7 @@ use flate2::{Compression, write::GzEncoder};
 
 fn memory() -> MemoryRow {
     MemoryRow {
+        weights: None,
         study: "all".into(),
         model: "m, with a comma".into(),
         accounting: Accounting::Published,
@@ -26,6 +27,7 @@ fn memory() -> MemoryRow {
 
 fn head() -> HeadRow {
     HeadRow {
+        weights: None,
         study: "lengths".into(),
         model: "m".into(),
         form: Form::PlainLlama,

@@ -1,18 +1,19 @@
 //! The report of a run as text, Markdown and HTML, and its files.
 
 use crate::block::Document;
-use crate::{Run, claims, render, sections};
+use crate::{Run, claims, kinds, render, sections};
 
 /// Returns the full report.
 fn full_report(run: &Run<'_>) -> Document {
-    Document::new(sections::title(run), sections::full(run))
+    kinds::mark(Document::new(sections::title(run), sections::full(run)), run)
 }
 
 /// Returns a short report as plain text for a terminal. It has the verdicts and key numbers of the claims,
 /// and for each experiment the self-check, the failures, and KL, agreement and right answers by policy and
 /// budget. The other two forms have everything.
 pub fn render_terminal(run: &Run<'_>) -> String {
-    render::terminal(&Document { title: sections::title(run), blocks: sections::brief(run) })
+    let document = Document { title: sections::title(run), blocks: sections::brief(run) };
+    render::terminal(&kinds::mark(document, run))
 }
 
 /// Returns the full report as Markdown. It refers to the files that [`figures`] returns.

@@ -23,6 +23,7 @@ mod format;
 mod heads;
 mod heat_map;
 mod interval;
+mod kinds;
 pub mod memory;
 mod policies;
 mod published;

@@ -130,6 +130,7 @@ mod tests {
     fn row(context: usize, accounting: Accounting, kv: u64, published: Option<f64>) -> MemoryRow {
         let total = 1_000_000 + kv;
         MemoryRow {
+            weights: None,
             study: "s".into(),
             model: "m".into(),
             accounting,

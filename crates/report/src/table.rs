@@ -85,6 +85,13 @@ impl Table {
         }
     }
 
+    /// Changes the caption, the labels of groups and all cells.
+    pub(crate) fn edit_texts(&mut self, edit: impl Fn(&mut String)) {
+        edit(&mut self.caption);
+        self.groups.iter_mut().for_each(|(_, label)| edit(label));
+        self.rows.iter_mut().flatten().for_each(edit);
+    }
+
     /// Returns whether the name of a row or of a group contains this mark.
     pub(crate) fn has_mark(&self, mark: char) -> bool {
         let names = self.rows.iter().filter_map(|row| row.first());

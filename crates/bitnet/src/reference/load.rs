@@ -78,8 +78,8 @@ pub fn tensors(checkpoint: &Checkpoint, device: &Device) -> Result<HashMap<Strin
     Ok(tensors)
 }
 
-/// Returns the configuration with a list of all layers in full precision, which may be known from their tensors
-/// only.
+/// Returns the configuration with a list of all layers in full precision, which may be known from their
+/// tensors only.
 fn with_full_precision_layers(config: Config, checkpoint: &Checkpoint) -> Result<Config> {
     let mut full_precision_layers = Vec::new();
     for shape in config.all_linears() {

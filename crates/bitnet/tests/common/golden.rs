@@ -1,4 +1,5 @@
-//! The fixtures of `testdata/golden` and `testdata/controls`, and the largest allowed differences of a forward pass from them.
+//! The fixtures of `testdata/golden` and `testdata/controls`, and the largest allowed differences of a
+//! forward pass from them.
 //!
 //! A fixture is a checkpoint folder with a `golden.safetensors`:
 //!

@@ -4,6 +4,7 @@
 //! bit.
 
 mod five_bits;
+mod four_bits;
 mod half;
 mod k_scales;
 mod q2_k;

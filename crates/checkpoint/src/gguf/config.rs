@@ -143,11 +143,11 @@ fn weight_format(gguf: &Gguf, architecture: Architecture) -> WeightFormat {
 
 /// Returns which linear layers have a bias: those whose bias the first layer has.
 fn biases(gguf: &Gguf) -> Biases {
-    let has = |part: &str| gguf.tensor_info(&format!("blk.0.{part}.bias")).is_some();
+    let has_bias = |part: &str| gguf.tensor_info(&format!("blk.0.{part}.bias")).is_some();
     Biases {
-        qkv: has("attn_q") || has("attn_k") || has("attn_v"),
-        output: has("attn_output"),
-        mlp: has("ffn_gate") || has("ffn_up") || has("ffn_down"),
+        qkv: has_bias("attn_q") || has_bias("attn_k") || has_bias("attn_v"),
+        output: has_bias("attn_output"),
+        mlp: has_bias("ffn_gate") || has_bias("ffn_up") || has_bias("ffn_down"),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn read(gguf: &Gguf, width: usize, remarks: &mut Remarks) -> Result<R
     Ok(Rope { theta, scaling })
 }
 
-/// Returns the factor of the type `linear`; `None` if there is none, or it is 1.
+/// Returns the factor of the type `linear`; `None` if the file has no factor, or it is 1.
 fn linear_factor(gguf: &Gguf, kind: &str) -> Result<Option<f64>> {
     let (keys, mut found) = (gguf.keys(), None);
     for key in FACTORS.map(|key| format!("{}.{key}", gguf.architecture())) {

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn weights_are_those_of_a_normal_distribution() {
         // At position 0 nothing is rotated. z = mean.k / sqrt(2) + k^T C k / 4.
-        let here = MeanRotation::new(0, 1, 2, 10_000.0);
+        let here = MeanRotation::new(0, 1, 2, 10_000.0, &[]);
         let moments = [2.0, 0.0, 1.0, 0.5, 0.5, 4.0];
         let keys = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
         let z = [2f64.sqrt() + 0.25, 1.0, 2f64.sqrt() + 1.5];

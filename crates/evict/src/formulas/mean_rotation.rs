@@ -13,11 +13,13 @@ pub struct MeanRotation {
 
 impl MeanRotation {
     /// Returns the mean rotation over `count` positions from `start`. `head_dim` must be even, and `theta` is
-    /// the base of the frequencies.
-    pub fn new(start: usize, count: usize, head_dim: usize, theta: f64) -> MeanRotation {
+    /// the base of the frequencies. Each frequency is divided by its factor; without factors, RoPE is not
+    /// scaled.
+    pub fn new(start: usize, count: usize, head_dim: usize, theta: f64, factors: &[f32]) -> MeanRotation {
         let mean = |pair: usize, part: fn(f64) -> f64| {
             let power = (2 * pair) as f32 / head_dim as f32;
             let frequency = 1.0 / theta.powf(f64::from(power)) as f32;
+            let frequency = frequency / factors.get(pair).copied().unwrap_or(1.0);
             let value_at = |position: usize| part(f64::from(position as f32 * frequency));
             (start..start + count).map(value_at).sum::<f64>() / count as f64
         };
@@ -65,15 +67,21 @@ mod tests {
     #[test]
     fn one_position_is_a_rotation() {
         // Pairs (0, 2) by 3 radians and (1, 3) by 3 / 100^(1/2) = 0.3.
-        let one = MeanRotation::new(3, 1, 4, 100.0);
+        let one = MeanRotation::new(3, 1, 4, 100.0, &[]);
         let (c, s) = (3f64.cos(), 3f64.sin());
         assert_near(&one.vector(&[1.0, 0.0, 0.0, 0.0]), &[c, 0.0, s, 0.0]);
         assert_near(&one.vector(&[0.0, 0.0, 0.0, 2.0]), &[0.0, -2.0 * 0.3f64.sin(), 0.0, 2.0 * 0.3f64.cos()]);
     }
 
     #[test]
+    fn factors_divide_frequencies() {
+        let scaled = MeanRotation::new(3, 1, 4, 100.0, &[1.0, 2.0]);
+        assert_near(&scaled.vector(&[0.0, 1.0, 0.0, 0.0]), &[0.0, 0.15f64.cos(), 0.0, 0.15f64.sin()]);
+    }
+
+    #[test]
     fn a_matrix_is_rotated_from_both_sides() {
-        let two = MeanRotation::new(0, 2, 2, 10_000.0);
+        let two = MeanRotation::new(0, 2, 2, 10_000.0, &[]);
         let (c, s) = ((1.0 + 1f64.cos()) / 2.0, 1f64.sin() / 2.0);
         assert_near(&two.matrix(&[1.0, 0.0, 0.0, 0.0]), &[c * c, c * s, c * s, s * s]);
         // R [[0,1],[0,0]] R^T = (c, s)^T (-s, c).

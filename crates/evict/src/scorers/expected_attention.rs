@@ -34,8 +34,9 @@ method! {
 impl Scorer for ExpectedAttention {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let dim = head.head_dim();
-        let theta = head.observation().rope_theta.unwrap_or_default();
-        let rotation = MeanRotation::new(head.tokens_seen(), self.future, dim, theta);
+        let seen = head.observation();
+        let theta = seen.rope_theta.unwrap_or_default();
+        let rotation = MeanRotation::new(head.tokens_seen(), self.future, dim, theta, &seen.rope_factors);
         let first = head.positions().iter().take_while(|&&p| (p as usize) < self.skip).count();
         let keys = &head.keys()[first * dim..];
         let expected = |moments: &&[f32]| -> Vec<f32> {

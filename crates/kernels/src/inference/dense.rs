@@ -1,14 +1,15 @@
-//! Products of f32 activations with dense weights: the LM head, and the linear layers of full-precision models.
+//! Products of f32 activations with dense weights: the LM head, and the linear layers of full-precision
+//! models.
 //!
-//! [`linear`] computes several products with the same activations in one parallel loop, [`matmul`] a single one,
-//! and [`matmul_rows`] that with some rows of the weights. [`Int8`] is a copy of the weights in int8 that finds
-//! the rows with the largest products.
+//! [`linear`] computes several products with the same activations in one parallel loop, [`matmul`] a single
+//! one, and [`matmul_rows`] that with some rows of the weights. [`Int8`] is a copy of the weights in int8
+//! that finds the rows with the largest products.
 //!
 //! There are two implementations. One uses fused multiply-adds in f32, or separate multiplications and
-//! additions on machines without the instruction. The other, on a machine with AMX, uses the tile unit for bf16
-//! weights, and splits each activation into an exact sum of three bf16 numbers. In [`Arithmetic::Bf16`] it takes
-//! weights of all types, and rounds weights and activations to bf16. The choice depends only on the instruction
-//! set, the arithmetic and the type of the weights, never on the number of tokens.
+//! additions on machines without the instruction. The other, on a machine with AMX, uses the tile unit for
+//! bf16 weights, and splits each activation into an exact sum of three bf16 numbers. In [`Arithmetic::Bf16`]
+//! it takes weights of all types, and rounds weights and activations to bf16. The choice depends only on the
+//! instruction set, the arithmetic and the type of the weights, never on the number of tokens.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;

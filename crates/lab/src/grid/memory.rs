@@ -10,6 +10,7 @@ use crate::{
     Result,
     error::{Place as _, ensure},
     memory,
+    weights::weight_kind,
 };
 
 /// A memory study on one model. It is checked before anything is computed.
@@ -112,7 +113,8 @@ impl MemoryJob {
             (Accounting::Measured, Some(loaded)) => measured(loaded, context)?,
             _ => memory::computed_row(&self.shape, accounting, context)?,
         };
-        Ok(MemoryRow { study: self.study.name.clone(), ..row })
+        let loaded = self.loaded.as_ref().map(|loaded| weight_kind(loaded));
+        Ok(MemoryRow { study: self.study.name.clone(), weights: loaded.or(row.weights), ..row })
     }
 }
 

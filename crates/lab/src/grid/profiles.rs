@@ -14,6 +14,7 @@ use crate::{
     error::{Place as _, Refuse as _, ensure},
     profile::{self, Entropies},
     text_use::TextUse,
+    weights::weight_kind,
     window::Window,
 };
 
@@ -190,6 +191,7 @@ impl ProfileJob {
         HeadRow {
             study: self.study.name.clone(),
             model: self.loaded.name.clone(),
+            weights: Some(weight_kind(&self.loaded)),
             form: self.form,
             text: window.name.clone(),
             register: window.register.clone(),

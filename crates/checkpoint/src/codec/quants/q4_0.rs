@@ -1,11 +1,11 @@
 //! Q4_0: an f16 scale and 32 four-bit integers.
 
-use super::half;
+use super::{four_bits, half};
 
-/// Decodes a block. A byte holds a value of the first half and a value of the second.
+/// Decodes a block.
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
-    let (d, packed) = (half::read(block, 0), &block[2..]);
-    for (i, value) in out.iter_mut().enumerate() {
-        *value = d * (f32::from(packed[i % 16] >> (4 * (i / 16)) & 15) - 8.0);
+    let d = half::read(block, 0);
+    for (value, integer) in out.iter_mut().zip(four_bits::integers(&block[2..])) {
+        *value = d * (f32::from(integer) - 8.0);
     }
 }

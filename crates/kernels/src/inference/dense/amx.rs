@@ -3,8 +3,9 @@
 //! The tiles multiply bf16 numbers and sum in f32. The weights are the left operand, and the activations are
 //! packed as the right operand, in one or three parts:
 //!
-//! - Three parts are exact. An f32 has 24 significant bits and a bf16 has eight, so an activation is exactly the
-//!   sum of three bf16 numbers, whose products with bf16 weights are exact in f32. Only the sums are rounded.
+//! - Three parts are exact. An f32 has 24 significant bits and a bf16 has eight, so an activation is exactly
+//!   the sum of three bf16 numbers, whose products with bf16 weights are exact in f32. Only the sums are
+//!   rounded.
 //! - With one part, activations and weights are rounded to bf16. This takes a third of the time.
 //!
 //! Weights in bf16 are read in place. Others are rounded row by row, each task its own rows.
@@ -25,8 +26,8 @@ use crate::{Level, scatter::Scatter, transpose::transpose};
 const SIDE: usize = 16;
 /// Number of columns that one step multiplies.
 const DEPTH: usize = 32;
-/// The largest number of rows whose sums stay in tiles. Their sums take four of the eight tiles. The parts of the
-/// activations, and the weights, take the other four.
+/// The largest number of rows whose sums stay in tiles. Their sums take four of the eight tiles. The parts of
+/// the activations, and the weights, take the other four.
 const ROWS: usize = 4 * SIDE;
 
 /// The packed activations of a product, which all tasks share.
@@ -36,8 +37,8 @@ pub(super) struct Job<const PARTS: usize> {
 }
 
 impl<const PARTS: usize> Job<PARTS> {
-    /// Number of rows in a task, which multiplies them by all tokens. These rows stay in the second-level cache.
-    /// Linear layers have fewer rows than an LM head, so their tasks are smaller.
+    /// Number of rows in a task, which multiplies them by all tokens. These rows stay in the second-level
+    /// cache. Linear layers have fewer rows than an LM head, so their tasks are smaller.
     pub(super) const TASK_ROWS: usize = if PARTS == 1 { ROWS } else { 3 * ROWS };
 
     pub(super) fn new(x: &[f32], cols: usize) -> Self {

@@ -53,8 +53,8 @@ fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
 
 /// Splits `x` into bf16 numbers. Returns their bits as f32, whose lower halves are zero.
 ///
-/// A single number is `x` rounded to the nearest bf16. Of several, all are truncated, because truncation never
-/// overflows; the sum of three is exactly `x`.
+/// A single number is `x` rounded to the nearest bf16. Of several, all are truncated, because truncation
+/// never overflows; the sum of three is exactly `x`.
 #[inline(always)]
 fn split<const PARTS: usize>(x: f32) -> [u32; PARTS] {
     if PARTS == 1 {

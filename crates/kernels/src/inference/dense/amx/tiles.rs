@@ -58,8 +58,8 @@ impl Product<'_> {
     /// Computes the sums of the first `BLOCKS * 16` rows, for 1, 2 or 4 blocks. Columns of `sums` after the
     /// last token are unspecified.
     ///
-    /// Each activation has one part or three. A step adds the products with the high, the middle and the low part,
-    /// in this order.
+    /// Each activation has one part or three. A step adds the products with the high, the middle and the low
+    /// part, in this order.
     ///
     /// # Safety
     /// The machine must have the tile unit.
