@@ -6,7 +6,7 @@ import pathlib
 
 here = pathlib.Path(__file__).parent
 entries = []
-for split in ("calibration", "evaluation"):
+for split in ("calibration", "evaluation", "long"):
     for path in sorted((here / "texts" / split).glob("*.txt")):
         data = path.read_bytes()
         entries.append(

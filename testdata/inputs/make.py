@@ -408,6 +408,10 @@ def with_bias(tensors):
     tensors["blk.0.attn_q.bias"] = ("F32", [HIDDEN], bytes(4 * HIDDEN))
 
 
+def with_short_bias(tensors):
+    tensors["blk.0.attn_q.bias"] = ("F32", [3], bytes(12))
+
+
 # ------------------------------------------------------------------------------------------------ the cases
 
 # A case: its name, what the input is, its files. `without` lists files of base/ that it lacks; `equals` names the case
@@ -427,6 +431,7 @@ def gguf_case(name, what, *files, model="model.gguf", **more):
 
 
 LINEAR = lambda factor: {"type": "linear", "factor": factor}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
 
 ROPE_CASES = [
     case("plain", "the base model"),
@@ -439,6 +444,8 @@ ROPE_CASES = [
     case("rope-linear-1", "linear scaling by 1, which scales nothing", config(rope_scaling=LINEAR(1.0)), equals="plain"),
     case("rope-empty", "an empty rope_scaling", config(rope_scaling={}), equals="plain"),
     case("rope-linear-2", "linear scaling by 2", config(rope_scaling=LINEAR(2.0))),
+    case("rope-llama3", "RoPE of the type llama3", config(rope_scaling=LLAMA3)),
+    case("rope-llama3-incomplete", "llama3 without its factor", config(rope_scaling={**LLAMA3, "factor": None})),
     case("rope-yarn", "yarn in rope_parameters", config(rope_parameters={"rope_type": "yarn", "factor": 4.0, "rope_theta": THETA})),
     case("rope-unknown-key", "a key of rope_scaling that no rule knows", config(rope_scaling={"rope_type": "default", "twist": 3.0})),
     case("rope-partial", "half of each head is rotated", config(partial_rotary_factor=0.5)),
@@ -452,7 +459,10 @@ CONFIG_CASES = [
     case("softcap-null", "a null softcap", config(final_logit_softcapping=None), equals="plain"),
     case("sliding-window", "a sliding window", config(sliding_window=32)),
     case("hadamard", "a Hadamard transform before linear layers", config(use_hadamard=True)),
-    case("attention-bias", "biases", config(attention_bias=True)),
+    case("attention-bias", "biases that the weights lack", config(attention_bias=True)),
+    case("qwen3-without-norms", "a Qwen3 without the norms of its heads", config(architectures=["Qwen3ForCausalLM"])),
+    case("qwen2-without-biases", "a Qwen2 without its biases", config(architectures=["Qwen2ForCausalLM"])),
+    case("gemma", "an architecture that bitkv does not run", config(architectures=["Gemma3ForCausalLM"])),
     case("multiplier", "a residual multiplier", config(residual_multiplier=0.5)),
     case("harmless-key", "a key that changes nothing", config(initializer_range=0.02, my_note="hello"), equals="plain"),
     case("epsilon-huge", "an epsilon that no model has", config(rms_norm_eps=1e30)),
@@ -546,7 +556,8 @@ GGUF_CASES = [
     gguf_case("gguf-no-merges", "no merges", small_gguf(remove=["tokenizer.ggml.merges"])),
     gguf_case("gguf-layers-too-few", "fewer layers than the weights have", gguf(A__block_count=1)),
     gguf_case("gguf-iq2-bn", "a type that no reader here knows", small_gguf(other_type)),
-    gguf_case("gguf-bias", "a bias", small_gguf(with_bias)),
+    gguf_case("gguf-bias", "a bias of the queries only", small_gguf(with_bias)),
+    gguf_case("gguf-bias-short", "a bias of the wrong length", small_gguf(with_short_bias)),
     gguf_case("gguf-pointer", "a git-lfs pointer", file("model.gguf", POINTER)),
     gguf_case("gguf-page", "a page of a web site", file("model.gguf", PAGE)),
     gguf_case("gguf-is-safetensors", "a safetensors file under another name", file("model.gguf", safetensors(TENSORS)[:4000])),

@@ -437,10 +437,9 @@ mod tests {
             ("bos_token_id", Value::from("x")),
             ("hidden_act", Value::from("gelu")),
             ("tie_word_embeddings", Value::from(1)),
-            ("attention_bias", Value::from(true)),
             ("partial_rotary_factor", Value::from(0.5)),
             ("use_sliding_window", Value::from(true)),
-            ("rope_scaling", serde_json::json!({"type": "linear", "factor": 2.0})),
+            ("rope_scaling", serde_json::json!({"type": "yarn", "factor": 2.0})),
             ("architectures", serde_json::json!(["MistralForCausalLM"])),
         ];
         for (key, value) in cases {
@@ -469,9 +468,14 @@ mod tests {
     }
 
     #[test]
-    fn llama_needs_a_sign_of_ternary_weights() {
-        let plain = without(FALCON, "quantization_config").unwrap_err().to_string();
-        assert!(plain.contains("architectures") && plain.contains("is not a BitNet"), "{plain}");
+    fn a_llama_without_a_sign_of_ternary_weights_is_in_full_precision() {
+        let plain = without(FALCON, "quantization_config").unwrap();
+        assert_eq!((plain.architecture, plain.weights), (Architecture::Llama, WeightFormat::Floats));
+        let masters = Clues { as_bitnet: true, ..Clues::default() };
+        let mut config: Value = serde_json::from_str(FALCON).unwrap();
+        config.as_object_mut().unwrap().remove("quantization_config");
+        let (masters, _) = Config::from_json_with(&config.to_string(), "config.json", masters).unwrap();
+        assert_eq!(masters.weights, WeightFormat::Masters);
         let mut json: Value = serde_json::from_str(FALCON).unwrap();
         json.as_object_mut().unwrap().remove("quantization_config");
         let read_with_clues = |packed, inner_norms| {
@@ -484,6 +488,35 @@ mod tests {
         assert_eq!(read_with_clues(false, true).architecture, Architecture::OneBitLlm);
     }
 
+    const QWEN3: &str = r#"{"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3","vocab_size":151936,"hidden_size":1024,
+    "intermediate_size":3072,"num_hidden_layers":28,"num_attention_heads":16,"num_key_value_heads":8,"hidden_act":"silu",
+    "max_position_embeddings":40960,"rms_norm_eps":1e-06,"rope_theta":1000000,"tie_word_embeddings":true,"attention_bias":false,
+    "sliding_window":4096,"max_window_layers":28,"use_sliding_window":false,"bos_token_id":151643,"eos_token_id":151645}"#;
+
+    const LLAMA3: &str = r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":128256,"hidden_size":2048,
+    "intermediate_size":8192,"num_hidden_layers":16,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,
+    "hidden_act":"silu","max_position_embeddings":131072,"rms_norm_eps":1e-05,"rope_theta":500000.0,"attention_bias":true,
+    "rope_scaling":{"factor":32.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":8192,
+    "rope_type":"llama3"},"tie_word_embeddings":true,"bos_token_id":128000,"eos_token_id":[128001,128008,128009]}"#;
+
+    #[test]
+    fn reads_llama_and_qwen_in_full_precision() {
+        let qwen = parse(QWEN3).unwrap();
+        assert_eq!(
+            (qwen.weights, qwen.head_dim, qwen.biases),
+            (WeightFormat::Floats, 128, Biases::default())
+        );
+        assert_eq!(qwen.norms(3).into_iter().count(), 4);
+        let llama = parse(LLAMA3).unwrap();
+        assert!(llama.biases == Biases { qkv: true, output: true, mlp: false }, "{:?}", llama.biases);
+        assert_eq!(llama.rope_scaling.name(), "llama3");
+        let qwen2 = changed(QWEN3, "architectures", serde_json::json!(["Qwen2ForCausalLM"])).unwrap();
+        assert_eq!((qwen2.head_dim, qwen2.biases.qkv), (64, true));
+        assert_eq!(qwen2.norms(3).into_iter().count(), 2);
+        let windowed = changed(QWEN3, "use_sliding_window", Value::from(true)).unwrap_err().to_string();
+        assert!(windowed.contains("use_sliding_window"), "{windowed}");
+    }
+
     #[test]
     fn a_null_key_differs_from_a_missing_key() {
         let heads = changed(TWO_B, "num_key_value_heads", Value::Null).unwrap();
@@ -494,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn unquantised_layers_are_refused() {
+    fn layers_in_full_precision_are_listed() {
         let listed = |names: Value| {
             changed(
                 FALCON,
@@ -503,14 +536,16 @@ mod tests {
             )
         };
         assert!(listed(Value::Null).is_ok() && listed(serde_json::json!([])).is_ok());
-        let error = listed(serde_json::json!(["model.layers.0.mlp"])).unwrap_err().to_string();
-        assert!(error.contains("quantization_config.modules_to_not_convert"), "{error}");
+        let config = listed(serde_json::json!(["lm_head", "model.layers.0.mlp", "q_proj"])).unwrap();
+        let linears: Vec<_> = config.all_linears().filter(|l| config.is_full_precision(&l.name)).collect();
+        // The MLP of the first layer and every q_proj.
+        assert_eq!(linears.len(), 3 + 22);
         assert!(listed(Value::from("lm_head")).is_err());
     }
 
     #[test]
     fn written_configs_read_back() {
-        for text in [TWO_B, LARGE, FALCON] {
+        for text in [TWO_B, LARGE, FALCON, QWEN3, LLAMA3] {
             let config = parse(text).unwrap();
             assert_eq!(parse(&config.to_json()).unwrap(), config);
         }

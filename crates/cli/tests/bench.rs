@@ -81,7 +81,7 @@ fn a_model_a_file_and_a_fit() {
     for part in [
         "prefill 128",
         "read, GB/s",
-        "ternary weights",
+        "linear layers",
         "a T + b T^2",
         "random weights",
         "Medians of 1 pass after 0 warm-up passes",

@@ -1,12 +1,10 @@
 //! Reports tensors that are missing, that have a wrong shape, or that nothing reads.
 
-use std::collections::BTreeSet;
-
 use bitkv_checkpoint::{Checkpoint, Error};
 
 use crate::{
     Examination, Finding,
-    finding::{fault, warning},
+    finding::{fault, fine, warning},
 };
 
 const CHECK: &str = "tensors";
@@ -23,7 +21,20 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = missing_layers(&examination.evidence.checkpoint).into_iter().collect();
     findings.extend(refused(examination));
     findings.extend(unread(examination));
+    findings.extend(full_precision(examination));
     findings
+}
+
+/// Reports how many linear layers are in full precision, if any is.
+fn full_precision(examination: &Examination<'_>) -> Option<Finding> {
+    let (full, ternary) = (examination.codes.full_precision, examination.codes.matrices.len());
+    let place = format!("{} linear layers", full + ternary);
+    let found = format!("{full} are in full precision, and {ternary} are ternary");
+    let means = match ternary {
+        0 => "the model is a control: no activation is quantised, and checks of ternary codes do not apply",
+        _ => "the checkpoint is mixed: activations are quantised for its ternary layers only",
+    };
+    (full > 0).then(|| Finding::new("full-precision", place, found, fine(means)))
 }
 
 /// Returns the index of the layer that a tensor belongs to, given its name in a folder or a GGUF file; `None`
@@ -87,23 +98,9 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
 /// Reports tensors that nothing reads, such as a bias, without which the model computes something else.
 fn unread(examination: &Examination<'_>) -> Option<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
-    let mut read = BTreeSet::new();
-    for matrix in &examination.codes.matrices {
-        read.insert(matrix.name().to_string());
-        let stem = matrix.name().trim_end_matches(".weight");
-        read.extend(["weight_scale", "scale"].map(|scale| format!("{stem}.{scale}")));
-    }
-    let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.stored_norm(&norm).ok());
-    read.extend(norms.map(|norm| norm.name));
-    read.extend(checkpoint.unchecked_embedding().ok().map(|embedding| embedding.stored().name.clone()));
     let harmless = |name: &str| HARMLESS.iter().any(|end| name.ends_with(end));
-    let unread: Vec<String> = checkpoint
-        .tensors()
-        .ok()?
-        .into_iter()
-        .map(|tensor| tensor.name)
-        .filter(|name| !read.contains(name) && !harmless(name))
-        .collect();
+    let unread: Vec<String> =
+        checkpoint.ignored_tensors().into_iter().filter(|name| !harmless(name)).collect();
     // The scale of a matrix that was refused is expected to be unread. A tensor that a loader refuses was
     // reported.
     let is_reported = !examination.codes.refused.is_empty() || checkpoint.check_unused_tensors().is_err();

@@ -1,6 +1,6 @@
-//! The calibration and evaluation texts that are compiled into the program.
+//! The calibration, evaluation and long texts that are compiled into the program.
 
-use bitkv_record::{Texts, TextsError};
+use bitkv_record::{Split, Texts, TextsError};
 use include_dir::{Dir, include_dir};
 
 static CALIBRATION: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../calibration");
@@ -11,6 +11,18 @@ static CALIBRATION: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../calibratio
 /// # Errors
 /// Returns an error if a compiled-in text does not agree with the manifest.
 pub fn texts() -> Result<Texts, TextsError> {
+    Ok(all()?.without(Split::Long))
+}
+
+/// Returns the long texts, after the same checks.
+///
+/// # Errors
+/// Fails as [`texts`] does.
+pub fn long_texts() -> Result<Texts, TextsError> {
+    Ok(all()?.only(Split::Long))
+}
+
+fn all() -> Result<Texts, TextsError> {
     let mut files = Vec::new();
     collect(&CALIBRATION, &mut files);
     Texts::from_embedded(&files)
@@ -30,5 +42,13 @@ mod tests {
         let texts = texts().unwrap();
         assert_eq!(texts.calibration().count(), 20);
         assert!(texts.evaluation().count() >= 20);
+        assert_eq!(texts.all().len(), texts.calibration().count() + texts.evaluation().count());
+    }
+
+    #[test]
+    fn long_texts_have_at_least_40_kb() {
+        let texts = long_texts().unwrap();
+        assert!(texts.all().len() >= 4);
+        assert!(texts.all().iter().all(|text| text.entry.bytes >= 40_000));
     }
 }

@@ -182,8 +182,10 @@ pub enum TextSource {
     Evaluation,
     /// The suite's calibration texts.
     Calibration,
-    /// All of the suite's texts. Only a profile may use them.
+    /// The suite's calibration and evaluation texts. Only a profile may use them.
     Suite,
+    /// The suite's long texts.
+    Long,
     /// A folder. A relative path is already joined to the folder of the definition.
     Folder(PathBuf),
 }

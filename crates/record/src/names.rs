@@ -198,6 +198,7 @@ named! {
     Split, "split of texts";
     Calibration = "calibration", "Texts for choosing thresholds, profiles and options.";
     Evaluation = "evaluation", "Texts for measuring.";
+    Long = "long", "Texts for measuring with 2,048 to 8,192 tokens in the cache.";
 
     /// The class of an attention head, by its mean attention entropy.
     HeadClass, "class of heads";

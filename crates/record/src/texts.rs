@@ -136,6 +136,12 @@ impl Texts {
         self
     }
 
+    /// Returns the texts of all splits but one.
+    pub fn without(mut self, split: Split) -> Self {
+        self.texts.retain(|text| text.entry.split != split);
+        self
+    }
+
     /// Returns all texts.
     pub fn all(&self) -> &[Text] {
         &self.texts

@@ -1,6 +1,6 @@
 //! What the metadata of a file means, and which metadata is refused.
 
-use bitkv_checkpoint::{Activation, Architecture, Coding};
+use bitkv_checkpoint::{Activation, Architecture, Coding, WeightFormat};
 
 use crate::{
     model::noise,
@@ -17,8 +17,9 @@ fn architectures_are_recognised_by_name() {
     let large = config("bitnet");
     assert_eq!((large.architecture, large.hidden_act), (Architecture::OneBitLlm, Activation::Silu));
     assert_eq!(config("llama").architecture, Architecture::Llama);
-    let message = refusal(&official("qwen3"));
-    assert!(message.contains("`general.architecture` is `qwen3`, but only bitnet"), "{message}");
+    assert_eq!(config("qwen3").architecture, Architecture::Qwen3);
+    let message = refusal(&official("gemma3"));
+    assert!(message.contains("`general.architecture` is `gemma3`, but only bitnet"), "{message}");
 }
 
 #[test]
@@ -62,17 +63,25 @@ fn unsupported_features_are_named() {
     };
     assert!(tl(38).contains("`blk.0.ffn_up.weight` has type TL1, a lookup-table format"), "{}", tl(38));
     assert!(tl(39).contains("has type TL2"), "{}", tl(39));
-    let bias = Tensor::new("blk.0.attn_q.bias", &[HIDDEN as u64], 0, floats([0.0; HIDDEN]));
-    assert!(refusal(&official("bitnet").tensor(bias)).contains("biases are not supported"));
+    let bias = |length: usize| {
+        let bias = Tensor::new("blk.0.attn_q.bias", &[length as u64], 0, floats(vec![0.0; length]));
+        let checkpoint = open(&official("bitnet").tensor(bias)).unwrap();
+        let [q, k, ..] = checkpoint.config().linears(0);
+        [checkpoint.bias(&q), checkpoint.bias(&k)].map(|bias| bias.map_err(|error| error.to_string()))
+    };
+    assert_eq!(bias(HIDDEN)[0], Ok(Some(vec![0.0; HIDDEN])));
+    assert!(bias(HIDDEN)[1].as_ref().unwrap_err().contains("it lacks the tensor `blk.0.attn_k.bias`"));
+    assert!(bias(3)[0].as_ref().unwrap_err().contains("`blk.0.attn_q.bias` has shape [3]"));
     let factors = |x: f32| Tensor::new("rope_freqs.weight", &[32], 0, floats([x; 32]));
     assert!(open(&official("llama").tensor(factors(1.0))).is_ok());
-    assert!(refusal(&official("llama").tensor(factors(8.0))).contains("only unscaled RoPE"));
+    let scaled = open(&official("llama").tensor(factors(8.0))).unwrap().config().clone();
+    assert_eq!(scaled.rope_frequencies()[0], 0.125);
+    assert!(refusal(&official("llama").tensor(factors(0.0))).contains("`rope_freqs.weight` holds 0"));
     let scaling = |kind: &str| official("llama").field("llama.rope.scaling.type", string(kind));
     assert!(open(&scaling("none")).is_ok());
-    assert!(
-        refusal(&scaling("yarn"))
-            .contains("`llama.rope.scaling.type` is \"yarn\", but only unscaled RoPE is supported")
-    );
+    assert!(refusal(&scaling("yarn")).contains(
+        "`llama.rope.scaling.type` is \"yarn\", but only the RoPE types default, linear and llama3"
+    ));
     let experts = official("llama").field("llama.expert_count", u32(8));
     assert!(refusal(&experts).contains("`llama.expert_count` is 8, but only 0 is supported"));
     let rotary = with(official("bitnet"), "bitnet.rope.dimension_count", u32(32));
@@ -99,9 +108,12 @@ fn settings_that_do_not_scale_rope_are_accepted() {
             open(&file.clone().field(key, value)).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert_eq!(checkpoint.config().rope_theta, open(&official("bitnet")).unwrap().config().rope_theta);
     }
+    for (key, frequency) in [("bitnet.rope.scaling.factor", 0.25), ("bitnet.rope.scale_linear", 0.25)] {
+        let scaled = open(&file.clone().field(key, f32(4.0))).unwrap();
+        assert_eq!(scaled.config().rope_frequencies()[0], frequency, "{key}");
+    }
     for (key, value) in [
-        ("bitnet.rope.scaling.factor", f32(4.0)),
-        ("bitnet.rope.scale_linear", f32(2.0)),
+        ("bitnet.rope.scaling.factor", f32(-4.0)),
         ("bitnet.rope.scaling.attn_factor", f32(0.5)),
         ("bitnet.rope.scaling.yarn_ext_factor", f32(1.0)),
         ("bitnet.rope.scaling.low_freq_factor", f32(4.0)),
@@ -189,17 +201,23 @@ fn the_two_meanings_of_type_39_are_distinguished() {
 
 /// With eight-bit activations, an ordinary Llama would compute nonsense.
 #[test]
-fn a_llama_without_ternary_weights_is_refused() {
+fn a_llama_without_ternary_weights_is_in_full_precision() {
     let mut file = official("llama");
     for (name, rows, cols) in LINEARS {
         let tensor = tensor_mut(&mut file, name);
         tensor.kind = 0;
         tensor.bytes = floats((0..rows * cols).map(|i| (noise(i as u64) % 999) as f32 / 99.0));
     }
-    assert!(refusal(&file).contains("its weights are not ternary"), "{}", refusal(&file));
+    let checkpoint = open(&file).unwrap();
+    assert_eq!(checkpoint.config().weights, WeightFormat::Floats);
+    let shapes: Vec<_> = checkpoint.config().all_linears().collect();
+    assert!(shapes.iter().all(|shape| !checkpoint.linear(shape).unwrap().is_ternary()));
     let tensor = tensor_mut(&mut file, "blk.0.attn_q.weight");
     tensor.bytes = floats((0..HIDDEN * HIDDEN).map(|i| [-2.5, 0.0, 2.5][i % 3]));
-    assert_eq!(query(&open(&file).unwrap()).1, 2.5);
+    let mixed = open(&file).unwrap();
+    assert_eq!(query(&mixed).1, 2.5);
+    let ternary = shapes.iter().filter(|shape| mixed.linear(shape).unwrap().is_ternary()).count();
+    assert_eq!(ternary, 1, "the other layers stay in full precision");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(super) fn read_texts(source: &TextSource) -> Result<Texts> {
         TextSource::Evaluation => suite::texts()?.only(Split::Evaluation),
         TextSource::Calibration => suite::texts()?.only(Split::Calibration),
         TextSource::Suite => suite::texts()?,
+        TextSource::Long => suite::long_texts()?,
         TextSource::Folder(folder) => folder_texts(folder, Split::Evaluation)?,
     })
 }

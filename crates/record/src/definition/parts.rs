@@ -23,7 +23,7 @@ pub(super) fn draws(place: &Place, value: Value) -> Result<usize, RecordError> {
 
 /// Reads the key `texts` of an experiment.
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
-    let words = [("evaluation", TextSource::Evaluation)];
+    let words = [("evaluation", TextSource::Evaluation), ("long", TextSource::Long)];
     keys.required("texts", "\"evaluation\"", |place, value| source(place, value, &words))
 }
 
@@ -34,7 +34,7 @@ pub(super) fn source(
     value: Value,
     words: &[(&str, TextSource)],
 ) -> Result<TextSource, RecordError> {
-    const WORDS: [&str; 3] = ["evaluation", "calibration", "suite"];
+    const WORDS: [&str; 4] = ["evaluation", "calibration", "suite", "long"];
     let text = text(place, value)?;
     if let Some((_, source)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(source.clone());

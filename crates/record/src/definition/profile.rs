@@ -17,6 +17,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
         ("evaluation", TextSource::Evaluation),
         ("calibration", TextSource::Calibration),
         ("suite", TextSource::Suite),
+        ("long", TextSource::Long),
     ];
     let texts = |place: &Place, value| parts::source(place, value, &words);
     Ok(ProfileStudy {

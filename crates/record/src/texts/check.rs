@@ -146,12 +146,13 @@ pub(super) fn repeats(texts: &[Text]) -> Result<(), TextsError> {
 
 /// Checks that no calibration text shares a passage with an evaluation text.
 pub(super) fn overlap(texts: &[Text]) -> Result<(), TextsError> {
-    let texts_of = |split| {
-        let chosen = texts.iter().filter(move |text| text.entry.split == split);
+    let texts_for = |calibration: bool| {
+        let is_chosen = move |text: &&Text| (text.entry.split == Split::Calibration) == calibration;
+        let chosen = texts.iter().filter(is_chosen);
         chosen.map(|text| (text.entry.name.clone(), normalise(&text.content))).unzip()
     };
-    let (calibration, left): (Vec<String>, Vec<String>) = texts_of(Split::Calibration);
-    let (evaluation, right): (Vec<String>, Vec<String>) = texts_of(Split::Evaluation);
+    let (calibration, left): (Vec<String>, Vec<String>) = texts_for(true);
+    let (evaluation, right): (Vec<String>, Vec<String>) = texts_for(false);
     match first_overlap(&left, &right) {
         None => Ok(()),
         Some(found) => Err(TextsError::Overlap {
