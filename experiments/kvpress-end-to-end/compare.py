@@ -19,10 +19,12 @@ import cells
 import numpy as np
 from cells import FOLDER, GGUF, PRESSES
 
+OTHER = {"float16": "float32", "float32": "float16"}
+
 COLUMNS = [
     "model", "text", "press", "ratio", "bitkv_kl_nats", "kvpress_kl_nats", "kl_relative_difference", "bitkv_agreement",
     "kvpress_agreement", "bitkv_nll_difference", "kvpress_nll_difference", "bitkv_kept_entries", "kvpress_kept_entries",
-    "full_entries", "equal_sets", "only_in_bitkv", "only_in_kvpress", "kvpress_piece",
+    "full_entries", "equal_sets", "only_in_bitkv", "only_in_kvpress", "kvpress_piece", "rounding_relative_difference",
 ]  # fmt: skip
 
 
@@ -37,7 +39,7 @@ def arguments():
         help="which cells of kvpress: float16 rounds keys and values as bitkv's f16 cache does",
     )
     parser.add_argument("--plans", type=Path, help="a folder with MODEL/TEXT/PRESS-RATIO.json of `bitkv plan --json`")
-    parser.add_argument("--bitkv", type=Path, help="the binary: makes the plans that lack for cells with other sets")
+    parser.add_argument("--bitkv", type=Path, help="the binary, which makes the plans of cells whose sets differ")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder for comparison.csv and comparison.md")
     return parser.parse_args()
 
@@ -57,27 +59,27 @@ def rows_of(run):
 
 
 def pairs(options):
-    """Rows and cells of equal model, text, press, ratio, context and horizon."""
+    """Rows and cells of equal model, text, press, ratio, context and horizon, and the cells with the other cache."""
     rows = {name: row for run in options.run for name, row in rows_of(run).items()}
-    found = []
-    for cell in cells.read(options.cells).values():
+    measured, found = cells.read(options.cells), []
+    for cell in measured.values():
         row = rows.get((cell["model"], cell["text"], cell["press"], cell["ratio"]))
         sizes = [cell["context"], cell["horizon"]]
         if row and cell["cache"] == options.cache and [int(row["context_tokens"]), int(row["targets"])] == sizes:
-            found.append((row, cell))
+            found.append((row, cell, measured.get(cells.key(cell | {"cache": OTHER[options.cache]}))))
     if not found:
-        raise SystemExit(f"{options.cells} has no cell with a {options.cache} cache that the run has too: run run.py first")
-    paired = {(cell["model"], cell["text"], cell["press"], cell["ratio"]) for _, cell in found}
+        raise SystemExit(f"{options.cells} has no cell of the run with a {options.cache} cache: start run.py first")
+    paired = {(cell["model"], cell["text"], cell["press"], cell["ratio"]) for _, cell, _ in found}
     for name in sorted(rows.keys() - paired, key=str):
         print(f"kvpress has no cell for this row: {name}")
-    return sorted(found, key=lambda pair: place(pair[1]))
+    return sorted(found, key=lambda found: place(found[1]))
 
 
 def place(cell):
     return cell["model"], PRESSES.index(cell["press"]), cell["ratio"], cell["text"]
 
 
-def compared(row, cell, options):
+def compared(row, cell, other, options):
     equal = row["plan_hash"] == cell["plan_hash"]
     ours, theirs = (0, 0) if equal else differing(row, cell, options)
     sides = {
@@ -90,7 +92,8 @@ def compared(row, cell, options):
         **sides,
         "bitkv_kept_entries": int(row["kept_entries"]),
         "kvpress_kept_entries": cell["kept_entries"],
-        "kl_relative_difference": sides["bitkv_kl_nats"] / sides["kvpress_kl_nats"] - 1,
+        "kl_relative_difference": relative(sides["bitkv_kl_nats"], cell),
+        "rounding_relative_difference": relative(other["kl_nats"], cell) if other else None,
         "full_entries": cell["full_entries"],
         "equal_sets": equal,
         "only_in_bitkv": ours,
@@ -99,23 +102,39 @@ def compared(row, cell, options):
     }
 
 
+def relative(kl, cell):
+    """How much a KL differs from that of a cell; None if the cell changes nothing."""
+    return kl / cell["kl_nats"] - 1 if cell["kl_nats"] else None
+
+
 def differing(row, cell, options):
-    """The numbers of entries that only bitkv keeps and that only kvpress keeps; None if there is no plan."""
+    """The numbers of entries that only bitkv and only kvpress keeps; None if there is no plan."""
     if options.plans is None:
         return None, None
     file = options.plans / cell["model"] / cell["text"] / f"{cell['press']}-{cell['ratio']}.json"
-    if not file.exists() and options.bitkv:
+    kept = cells.read_kept(options.cells, cell)
+    # A plan of an earlier binary is made again.
+    if options.bitkv and not (file.exists() and is_plan_of(row, planned(file, kept))):
         make_plan(file, cell, options)
     if not file.exists():
         return None, None
-    kept = cells.read_kept(options.cells, cell)
-    planned = np.zeros_like(kept)
-    for layer, found in enumerate(json.loads(file.read_text())["layers"]):
-        for head, positions in enumerate(found["heads"]):
-            planned[layer, head, positions["kept"]] = True
-    if cells.plan_hash(planned) != row["plan_hash"]:
-        raise SystemExit(f"{file} is not the plan of the row: remove it, and make it with the binary that made the run")
-    return int((planned & ~kept).sum()), int((kept & ~planned).sum())
+    ours = planned(file, kept)
+    if not is_plan_of(row, ours):
+        raise SystemExit(f"{file} is not the plan of the row: make it with the binary and the model that made the run")
+    return int((ours & ~kept).sum()), int((kept & ~ours).sum())
+
+
+def planned(file, kept):
+    """The positions that a plan keeps, in an array like that of kvpress."""
+    found = np.zeros_like(kept)
+    for layer, heads in enumerate(json.loads(file.read_text())["layers"]):
+        for head, positions in enumerate(heads["heads"]):
+            found[layer, head, positions["kept"]] = True
+    return found
+
+
+def is_plan_of(row, kept):
+    return cells.plan_hash(kept) == row["plan_hash"]
 
 
 def make_plan(file, cell, options):
@@ -134,12 +153,12 @@ def percent(share):
     return f"{100 * share:.2g} %" if abs(share) < 0.1 else f"{100 * share:.1f} %"
 
 
-def shares(found):
-    """Median and maximum of the relative difference of the KL, without sign."""
-    if not found:
+def shares(found, name="kl_relative_difference"):
+    """Median and maximum of a relative difference, without sign; nothing if it is not known of every cell."""
+    sizes = [cell[name] for cell in found]
+    if not sizes or None in sizes:
         return ["", ""]
-    sizes = [abs(cell["kl_relative_difference"]) for cell in found]
-    return [percent(median(sizes)), percent(max(sizes))]
+    return [percent(median(map(abs, sizes))), percent(max(map(abs, sizes)))]
 
 
 def table(head, rows):
@@ -151,10 +170,11 @@ def summary(found, options):
     """The report: for each model, a line for every press and every ratio."""
     parts = [
         "# Presses in bitkv and in kvpress",
-        f"KL in nats per token, means over cells. kvpress runs in float32, with a {options.cache} cache. The difference is "
-        "that of the KL of a cell, bitkv less kvpress, relative to kvpress and without sign. Sets are equal if every KV head "
-        "keeps the same positions. Other entries are those that bitkv keeps and kvpress does not, of all that bitkv keeps; "
-        "they are left out if the plans of bitkv are not known. comparison.csv has every cell.",
+        "KL in nats per token, means over cells. The difference is that of the KL of a cell, bitkv minus kvpress, relative "
+        f"to kvpress and without sign. kvpress computes in float32, with a {options.cache} cache. By rounding alone is the "
+        "difference between a float32 and a float16 cache within kvpress. Sets are equal if every KV head keeps the same "
+        "positions. Other entries are those that bitkv keeps and kvpress does not, of all that bitkv keeps; they are left "
+        "out if the plans of bitkv are not known. comparison.csv has every cell.",
     ]
     for model in sorted({cell["model"] for cell in found}):
         of_model = [cell for cell in found if cell["model"] == model]
@@ -163,8 +183,11 @@ def summary(found, options):
 
 
 def grouped(found):
-    head = ["press", "ratio", "cells", "KL in bitkv", "in kvpress", "median difference", "largest", "equal sets",
-            "largest difference where sets are equal", "other entries", "agreement in bitkv", "in kvpress"]  # fmt: skip
+    head = [
+        "press", "ratio", "cells", "KL in bitkv", "in kvpress", "median difference", "largest", "by rounding alone",
+        "largest", "equal sets", "largest difference where sets are equal", "other entries", "agreement in bitkv",
+        "in kvpress",
+    ]  # fmt: skip
     names = list(dict.fromkeys((cell["press"], cell["ratio"]) for cell in found))
     groups = [(name, [cell for cell in found if (cell["press"], cell["ratio"]) == name]) for name in names]
     return table(head, [line(*name, group) for name, group in groups] + [line("all", "", found)])
@@ -174,7 +197,9 @@ def line(press, ratio, found):
     equal = [cell for cell in found if cell["equal_sets"]]
     kl = [f"{mean(cell[f'{side}_kl_nats'] for cell in found):.4g}" for side in ("bitkv", "kvpress")]
     agreement = [f"{mean(cell[f'{side}_agreement'] for cell in found):.3f}" for side in ("bitkv", "kvpress")]
-    return [press, ratio, len(found), *kl, *shares(found), f"{len(equal)} of {len(found)}", shares(equal)[1], others(found), *agreement]
+    rounding = shares(found, "rounding_relative_difference")
+    sets = [f"{len(equal)} of {len(found)}", shares(equal)[1], others(found)]
+    return [press, ratio, len(found), *kl, *shares(found), *rounding, *sets, *agreement]
 
 
 def others(found):
@@ -186,7 +211,7 @@ def others(found):
 
 def main():
     options = arguments()
-    found = [compared(row, cell, options) for row, cell in pairs(options)]
+    found = [compared(row, cell, other, options) for row, cell, other in pairs(options)]
     options.out.mkdir(parents=True, exist_ok=True)
     with open(options.out / "comparison.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -35,7 +35,7 @@ PACKAGES = ["torch", "transformers", "kvpress", "gguf"]
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="smollm2", help="smollm2, a built-in model, a .gguf file of SmolLM2, or a folder")
+    parser.add_argument("--model", default="smollm2", help="smollm2, its .gguf file, tiny-gqa, or a BitNet's folder")
     parser.add_argument("--context", type=int, default=1024, help="tokens in the cache when it is compressed")
     parser.add_argument("--horizon", type=int, default=127, help="tokens that are read after that")
     parser.add_argument("--texts", nargs="+", default=TEXTS, choices=TEXTS, metavar="TEXT")
@@ -142,7 +142,7 @@ class Side:
     def through(self, cache, press):
         """Log-probabilities through the compressed cache, and the length of the pieces in which they were read.
 
-        What AdaKV removes is masked with one key that all queries of a pass ignore. kvpress fails if there is none, and
+        What AdaKV removes is masked with one key that all queries of a pass ignore. If there is no such key, kvpress fails, and
         then the continuation is read in pieces of half the length."""
         piece = self.options.horizon
         while True:

@@ -107,7 +107,8 @@ def main():
             raise SystemExit("the lead of a token is too small: choose another prompt")
         if ends & set(chosen):
             raise SystemExit("the continuation ends: choose another prompt")
-        prompt |= {"ids": ids, "greedy": chosen, "continuation": tokenizer.decode(chosen, False), "smallest_lead": least}
+        continuation = tokenizer.decode(chosen, False)
+        prompt |= {"ids": ids, "greedy": chosen, "continuation": continuation, "smallest_lead": least}
 
     names = ["torch", "transformers", "tokenizers", "gguf", "jinja2"]
     found = {

@@ -1,6 +1,6 @@
 """The GGUF file of SmolLM2-135M-Instruct: its tokenizer, its chat template and its weights, without bitkv.
 
-The tokenizer is built from the vocabulary and the merges of the file, with the split that the name `smollm` stands for.
+The tokenizer is built from the vocabulary and the merges of the file, with the split that the name `smollm` means.
 transformers' own conversion of the file splits and begins texts in another way: see `differences`.
 """
 
@@ -68,9 +68,11 @@ def tokenizer(path):
     digits, words = pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     made.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
     made.decoder = decoders.ByteLevel()
-    whole = [(token, kind) for token, kind in zip(tokens, kinds) if kind in (CONTROL, USER_DEFINED)]
-    made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token, kind in whole if kind == CONTROL])
-    made.add_tokens([AddedToken(token, normalized=False) for token, kind in whole if kind == USER_DEFINED])
+    for token, kind in zip(tokens, kinds):
+        if kind == CONTROL:
+            made.add_special_tokens([AddedToken(token, special=True, normalized=False)])
+        elif kind == USER_DEFINED:
+            made.add_tokens([AddedToken(token, normalized=False)])
     return made
 
 

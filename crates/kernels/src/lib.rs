@@ -1,8 +1,8 @@
 //! SIMD kernels on plain slices, with the instruction set chosen at run time.
 //!
-//! - For inference, [`ternary`] multiplies int8 activations by ternary weights, [`dense`] computes the LM
-//!   head, [`attention`] computes causal attention over a cache, [`elementwise`] has norms, gates and
-//!   rotations, and [`prediction`] compares logits.
+//! - For inference, [`ternary`] multiplies int8 activations by ternary weights, [`dense`] multiplies floats,
+//!   [`blocks`] decodes block-quantised weights, [`attention`] computes causal attention over a cache,
+//!   [`elementwise`] has norms, gates and rotations, and [`prediction`] compares logits.
 //! - [`training`] has the fused forward and backward passes of a training step.
 //! - [`ceilings`] measures the peak rates of the machine, with which kernels are compared.
 //!
@@ -24,5 +24,5 @@ pub mod training;
 mod transpose;
 mod vector;
 
-pub use inference::{attention, dense, elementwise, prediction, ternary};
+pub use inference::{attention, blocks, dense, elementwise, prediction, ternary};
 pub use simd::{Isa, Level, UnknownIsa, check_isa, features, isa, level};

@@ -25,6 +25,16 @@ impl<'a, T: Copy> Scatter<'a, T> {
         Scatter { at: out.as_mut_ptr(), tokens, rows, life: PhantomData }
     }
 
+    /// Returns the part of the output that begins at row `first`.
+    ///
+    /// # Safety
+    /// The row must exist.
+    pub(crate) unsafe fn starting_at(self, first: usize) -> Self {
+        debug_assert!(first < self.rows);
+        // SAFETY: the caller guarantees that the row is inside the output.
+        Scatter { at: unsafe { self.at.add(first) }, ..self }
+    }
+
     /// Writes one cell.
     ///
     /// # Safety

@@ -178,7 +178,7 @@ fn damaged_headers_are_errors() {
     file.refuses(
         &[
             "line 2",
-            "has 14 values, but the first line has 13 columns: put the original file back, or run again",
+            "has 15 values, but the first line has 14 columns: put the original file back, or run again",
         ],
         |text| text.replacen(",normalised_entropy", "", 1),
     );

@@ -3,22 +3,9 @@
 //! References: llama.cpp `ggml-quants.c`, and the Python package `gguf`, whose values a test compares bit by
 //! bit.
 
-mod five_bits;
-mod four_bits;
-mod half;
-mod k_scales;
-mod q2_k;
-mod q3_k;
-mod q4_0;
-mod q4_1;
-mod q4_k;
-mod q5_0;
-mod q5_1;
-mod q5_k;
-mod q6_k;
-mod q8_0;
-
 use std::fmt;
+
+use bitkv_kernels::blocks;
 
 /// A coding of values in blocks.
 #[derive(Clone, Copy)]
@@ -33,23 +20,23 @@ pub struct QuantCodec {
     pub bytes: usize,
     /// The positions of the f16 scales in a block.
     scales: &'static [usize],
-    /// Writes the values of a block, given its bytes.
+    /// Writes the values of whole blocks, given their bytes.
     decode: fn(&[u8], &mut [f32]),
 }
 
 /// The codings that can be read, in the order of their numbers.
 #[rustfmt::skip]
 pub static QUANTS: &[QuantCodec] = &[
-    QuantCodec { name: "Q4_0", id: 2, block: 32, bytes: 18, scales: &[0], decode: q4_0::decode },
-    QuantCodec { name: "Q4_1", id: 3, block: 32, bytes: 20, scales: &[0, 2], decode: q4_1::decode },
-    QuantCodec { name: "Q5_0", id: 6, block: 32, bytes: 22, scales: &[0], decode: q5_0::decode },
-    QuantCodec { name: "Q5_1", id: 7, block: 32, bytes: 24, scales: &[0, 2], decode: q5_1::decode },
-    QuantCodec { name: "Q8_0", id: 8, block: 32, bytes: 34, scales: &[0], decode: q8_0::decode },
-    QuantCodec { name: "Q2_K", id: 10, block: 256, bytes: 84, scales: &[80, 82], decode: q2_k::decode },
-    QuantCodec { name: "Q3_K", id: 11, block: 256, bytes: 110, scales: &[108], decode: q3_k::decode },
-    QuantCodec { name: "Q4_K", id: 12, block: 256, bytes: 144, scales: &[0, 2], decode: q4_k::decode },
-    QuantCodec { name: "Q5_K", id: 13, block: 256, bytes: 176, scales: &[0, 2], decode: q5_k::decode },
-    QuantCodec { name: "Q6_K", id: 14, block: 256, bytes: 210, scales: &[208], decode: q6_k::decode },
+    QuantCodec { name: "Q4_0", id: 2, block: 32, bytes: 18, scales: &[0], decode: blocks::q4_0 },
+    QuantCodec { name: "Q4_1", id: 3, block: 32, bytes: 20, scales: &[0, 2], decode: blocks::q4_1 },
+    QuantCodec { name: "Q5_0", id: 6, block: 32, bytes: 22, scales: &[0], decode: blocks::q5_0 },
+    QuantCodec { name: "Q5_1", id: 7, block: 32, bytes: 24, scales: &[0, 2], decode: blocks::q5_1 },
+    QuantCodec { name: "Q8_0", id: 8, block: 32, bytes: 34, scales: &[0], decode: blocks::q8_0 },
+    QuantCodec { name: "Q2_K", id: 10, block: 256, bytes: 84, scales: &[80, 82], decode: blocks::q2_k },
+    QuantCodec { name: "Q3_K", id: 11, block: 256, bytes: 110, scales: &[108], decode: blocks::q3_k },
+    QuantCodec { name: "Q4_K", id: 12, block: 256, bytes: 144, scales: &[0, 2], decode: blocks::q4_k },
+    QuantCodec { name: "Q5_K", id: 13, block: 256, bytes: 176, scales: &[0, 2], decode: blocks::q5_k },
+    QuantCodec { name: "Q6_K", id: 14, block: 256, bytes: 210, scales: &[208], decode: blocks::q6_k },
 ];
 
 /// Returns the names of all codings, for error messages.
@@ -68,20 +55,20 @@ impl QuantCodec {
     pub fn read(&self, data: &[u8], from: usize, out: &mut [f32]) {
         assert!(from.is_multiple_of(self.block), "the start of a block");
         let data = &data[from / self.block * self.bytes..][..out.len().div_ceil(self.block) * self.bytes];
-        for (bytes, out) in data.chunks_exact(self.bytes).zip(out.chunks_mut(self.block)) {
-            if out.len() == self.block {
-                (self.decode)(bytes, out);
-            } else {
-                let mut whole = [0.0; LARGEST];
-                (self.decode)(bytes, &mut whole[..self.block]);
-                out.copy_from_slice(&whole[..out.len()]);
-            }
+        let whole = out.len() / self.block;
+        let (blocks, last) = data.split_at(whole * self.bytes);
+        let (values, rest) = out.split_at_mut(whole * self.block);
+        (self.decode)(blocks, values);
+        if !rest.is_empty() {
+            let mut block = [0.0; LARGEST];
+            (self.decode)(last, &mut block[..self.block]);
+            rest.copy_from_slice(&block[..rest.len()]);
         }
     }
 
     /// Returns the index of the first value of the first block with a scale that is infinite or NaN.
     pub fn first_not_finite(&self, data: &[u8]) -> Option<usize> {
-        let bad = |block: &[u8]| self.scales.iter().any(|at| !half::read(block, *at).is_finite());
+        let bad = |block: &[u8]| self.scales.iter().any(|at| !blocks::scale(block, *at).is_finite());
         data.chunks_exact(self.bytes).position(bad).map(|block| block * self.block)
     }
 }

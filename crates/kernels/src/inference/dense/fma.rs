@@ -18,6 +18,8 @@ pub(super) const TASK_ROWS: usize = 64;
 /// With at most this many tokens, weights are loaded from the file directly into registers, without an f32
 /// copy.
 const STREAM_TOKENS: usize = 3;
+/// Number of rows that are decoded at a time for that few tokens. They stay in the first-level cache.
+const FEW_ROWS: usize = 8;
 /// Number of tokens in a block of activations, which stays in the first-level cache while all rows of the
 /// task are read.
 const BLOCK_TOKENS: usize = 12;
@@ -91,11 +93,46 @@ impl Job {
         out: Scatter<'_, f32>,
     ) {
         let job = MatmulJob { x: &self.x, stride: self.stride, cols: self.cols, out };
-        let streams = job.tokens() <= STREAM_TOKENS && !matches!(weights, Dense::Rows { .. });
-        // The padding of each row stays 0.
-        tile.resize(if streams { 0 } else { TASK_ROWS * self.stride }, 0.0);
-        // SAFETY: the caller upholds the contract.
-        unsafe { multiply_rows(self.level, &job, weights, range, tile) }
+        match weights {
+            Dense::Rows { write, .. } if job.tokens() <= STREAM_TOKENS => {
+                // SAFETY: the caller upholds the contract.
+                unsafe { self.multiply_few(&job, write, range, tile) }
+            }
+            _ => {
+                let streams = job.tokens() <= STREAM_TOKENS;
+                // The padding of each row stays 0.
+                tile.resize(if streams { 0 } else { TASK_ROWS * self.stride }, 0.0);
+                // SAFETY: the caller upholds the contract.
+                unsafe { multiply_rows(self.level, &job, weights, range, tile) }
+            }
+        }
+    }
+
+    /// Multiplies few tokens by rows that a function writes, a few rows at a time. The sums of a row are
+    /// those of a row that is stored as f32.
+    ///
+    /// # Safety
+    /// The caller must uphold the contract of [`Job::multiply`].
+    unsafe fn multiply_few(
+        &self,
+        job: &MatmulJob<'_>,
+        write: &(dyn Fn(usize, &mut [f32]) + Sync),
+        range: Range<usize>,
+        rows: &mut Vec<f32>,
+    ) {
+        rows.resize(FEW_ROWS * self.cols, 0.0);
+        for first in range.clone().step_by(FEW_ROWS) {
+            let count = FEW_ROWS.min(range.end - first);
+            let rows = &mut rows[..count * self.cols];
+            for (row, out) in (first..).zip(rows.chunks_exact_mut(self.cols)) {
+                write(row, out);
+            }
+            // SAFETY: the rows from `first` on are inside the output; the caller guarantees the rest.
+            unsafe {
+                let part = MatmulJob { out: job.out.starting_at(first), ..*job };
+                multiply_rows(self.level, &part, Dense::F32(rows), 0..count, &mut []);
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::half;
 /// Decodes a block: 32 bytes with the third bits, 64 bytes with two bits of each integer, 12 bytes of scales
 /// and the f16 scale. Each half of the integers takes 32 bytes, and each quarter of a half two bits of each
 /// of them. An integer without its third bit is 4 less.
+#[inline(always)]
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
     let (high, low, packed, d) = (&block[..32], &block[32..96], &block[96..108], half::read(block, 108));
     let scales: [f32; 16] = std::array::from_fn(|group| d * (f32::from(scale(packed, group)) - 32.0));

@@ -1,6 +1,7 @@
 //! The six-bit scales and minima of the eight groups of a Q4_K or Q5_K block, in twelve bytes.
 
 /// Returns the scale and the minimum of every group.
+#[inline(always)]
 pub(super) fn read(packed: &[u8]) -> [(u8, u8); 8] {
     std::array::from_fn(|group| match group {
         0..4 => (packed[group] & 63, packed[group + 4] & 63),

@@ -7,6 +7,7 @@ use super::half;
 /// of it has 64 bytes of low bits, 32 bytes of high bits and 8 group scales. The values of quarter `q` of a
 /// half have their low four bits in the lower (`q < 2`) or upper four bits of one half of the low bytes, and
 /// their high two bits at bit `2 * q` of the high bytes.
+#[inline(always)]
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
     let d = half::read(block, 208);
     let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);

@@ -6,6 +6,7 @@
 ///
 /// # Panics
 /// Panics if there are fewer than 16 bytes.
+#[inline(always)]
 pub(super) fn integers(packed: &[u8]) -> [u8; 32] {
     let packed: &[u8; 16] = packed.first_chunk().expect("a block has 16 bytes of integers");
     let mut integers = [0; 32];

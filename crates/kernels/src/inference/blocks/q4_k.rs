@@ -4,6 +4,7 @@
 use super::{half, k_scales};
 
 /// Decodes a block. Two groups share 32 bytes: the first has the lower four bits of each.
+#[inline(always)]
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
     let (d, least, packed) = (half::read(block, 0), half::read(block, 2), &block[16..]);
     let groups = k_scales::read(&block[4..16]);

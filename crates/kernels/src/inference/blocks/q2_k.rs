@@ -5,6 +5,7 @@ use super::half;
 
 /// Decodes a block: 16 bytes of scales and minima, 64 bytes of integers and the two f16 scales. Each half of
 /// the integers takes 32 bytes, and each quarter of a half two bits of each of them.
+#[inline(always)]
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
     let (scales, packed) = (&block[..16], &block[16..80]);
     let (d, least) = (half::read(block, 80), half::read(block, 82));

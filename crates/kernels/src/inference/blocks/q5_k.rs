@@ -3,6 +3,7 @@
 use super::{half, k_scales};
 
 /// Decodes a block. Bit `g` of 32 bytes is the fifth bit of group `g`, and the others are stored as in Q4_K.
+#[inline(always)]
 pub(super) fn decode(block: &[u8], out: &mut [f32]) {
     let (d, least) = (half::read(block, 0), half::read(block, 2));
     let (high, packed) = (&block[16..48], &block[48..]);

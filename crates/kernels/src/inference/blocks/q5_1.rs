@@ -1,0 +1,13 @@
+//! Q5_1: an f16 scale, an f16 minimum and 32 five-bit integers.
+
+use super::{five_bits, half, values_of};
+
+/// Decodes a block.
+#[inline(always)]
+pub(super) fn decode(block: &[u8], out: &mut [f32]) {
+    let (d, least) = (half::read(block, 0), half::read(block, 2));
+    let integers = five_bits::integers(&block[4..]);
+    for (value, integer) in values_of(out).iter_mut().zip(&integers) {
+        *value = d * f32::from(*integer) + least;
+    }
+}
