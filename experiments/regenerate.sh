@@ -4,6 +4,8 @@
 #   experiments/regenerate.sh            # every result that is not there
 #   experiments/regenerate.sh verify     # one; if it is there, a new one is made beside it, results/verify-2
 #
+# The results on SmolLM2 need its file: experiments/smollm2/fetch.sh gets it.
+#
 # A result is never replaced. Rows are packed; report.html is kept for `verify` only. Run it on a clean tree, because manifests name the
 # revision. An interrupted run is resumed.
 set -euo pipefail
@@ -22,6 +24,10 @@ head-entropies:head-entropies
 quantisation:quantisation
 schedules:schedules
 retrieval:retrieval
+smollm2-heads:smollm2/heads
+smollm2-scorers-and-allocators:smollm2/scorers-and-allocators
+smollm2-published-rules:smollm2/published-rules
+smollm2-retrieval:smollm2/retrieval
 "
 
 for name in "$@"; do

@@ -18,7 +18,7 @@ mod request;
 mod rows;
 mod test;
 
-use bitkv_bitnet::Model;
+use bitkv_bitnet::{Arithmetic, Model, WeightKind};
 use bitkv_progress::{Progress, Work};
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -104,6 +104,15 @@ fn pool(threads: usize) -> Result<ThreadPool> {
 
 fn shape(model: &NamedModel<'_>) -> ModelShape {
     let config = model.model.config();
+    let floats = match model.model.arithmetic() {
+        Arithmetic::F32 => "f32",
+        Arithmetic::Bf16 => "bf16",
+    };
+    let (weights, arithmetic) = match model.model.weight_kind() {
+        WeightKind::Ternary => ("ternary", "int8"),
+        WeightKind::Control => ("control", floats),
+        WeightKind::Mixed => ("mixed", floats),
+    };
     ModelShape {
         name: model.name.into(),
         random: model.random,
@@ -115,6 +124,8 @@ fn shape(model: &NamedModel<'_>) -> ModelShape {
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
         lm_head: model.model.lm_head_precision().name().into(),
+        weights: weights.into(),
+        arithmetic: arithmetic.into(),
     }
 }
 

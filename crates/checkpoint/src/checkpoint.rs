@@ -62,7 +62,9 @@ impl Checkpoint {
         let (mut config, remarks) = Config::from_folder_with(path, clues(&shards, options.as_bitnet))?;
         generation_config::add_stop_tokens(path, &mut config)?;
         let settings_file = path.join("config.json").display().to_string();
-        Ok(Checkpoint::from_shards(config, shards, remarks, settings_file))
+        let mut checkpoint = Checkpoint::from_shards(config, shards, remarks, settings_file);
+        checkpoint.note_masters(options.as_bitnet);
+        Ok(checkpoint)
     }
 
     /// Reads a `config.json` and a safetensors file from memory.
@@ -94,6 +96,17 @@ impl Checkpoint {
         checkpoint
     }
 
+    /// Notes that float weights are taken for masters although the files do not say so.
+    fn note_masters(&mut self, as_bitnet: bool) {
+        let (config, file) = (&self.config, &self.settings_file);
+        if as_bitnet && !config.architecture.is_bitnet() && config.weights != WeightFormat::Floats {
+            let note = format!(
+                "{file} does not say that the model is a BitNet: its floats are made ternary (--as bitnet)"
+            );
+            self.remarks.note(note);
+        }
+    }
+
     /// Unties the LM head from the embedding if the file has both and they differ.
     fn untie_if_different(&mut self) {
         if !self.config.tie_word_embeddings {
@@ -123,8 +136,11 @@ impl Checkpoint {
 
     fn from_gguf(gguf: Gguf) -> Result<Self> {
         let (config, remarks) = gguf.config()?;
-        let settings_file = gguf.file().to_owned();
-        Ok(Checkpoint { config, store: Store::Gguf(gguf), remarks, settings_file, reciprocal_scales: false })
+        let (settings_file, as_bitnet) = (gguf.file().to_owned(), gguf.is_read_as_bitnet());
+        let store = Store::Gguf(gguf);
+        let mut checkpoint = Checkpoint { config, store, remarks, settings_file, reciprocal_scales: false };
+        checkpoint.note_masters(as_bitnet);
+        Ok(checkpoint)
     }
 
     /// Returns a checkpoint of random packed weights, equal to what [`write_random`](crate::write_random)
@@ -371,7 +387,8 @@ impl Checkpoint {
             )),
             _ if !is_float => Err(stored.type_error("F32, F16 or BF16 weights")),
             WeightFormat::Masters => Linear::from_masters(shape, stored),
-            WeightFormat::TernaryFloats | WeightFormat::Floats => gguf::from_floats(shape, stored),
+            WeightFormat::TernaryFloats => gguf::from_floats(shape, stored),
+            WeightFormat::Floats => Linear::from_floats(shape, stored),
         }
     }
 
@@ -413,7 +430,21 @@ impl Checkpoint {
         let stored = self.get(&format!("{}.bias", shape.name), ", the bias of a linear layer")?;
         let values = stored.f32s(&[shape.rows])?;
         let heads = self.gguf().map_or(Ok(None), |gguf| gguf.interleaved_heads(shape))?;
-        Ok(Some((0..shape.rows).map(|row| values[linear::stored_row(row, shape.rows, heads)]).collect()))
+        let scale = self.scale_of_bias(shape)?;
+        let value = |row: usize| scale * values[linear::stored_row(row, shape.rows, heads)];
+        Ok(Some((0..shape.rows).map(value).collect()))
+    }
+
+    /// Returns the factor of a stored bias. The class `autobitlinear` of transformers multiplies the sum of
+    /// the product and the bias by `weight_scale` if its weights are packed.
+    fn scale_of_bias(&self, shape: &LinearShape) -> Result<f32> {
+        let scaled =
+            self.config.weights == WeightFormat::Packed(ScaleRule::Multiply) && self.gguf().is_none();
+        if !scaled {
+            return Ok(1.0);
+        }
+        let linear = self.linear(shape)?;
+        Ok(if linear.is_ternary() { linear.multiplier() } else { 1.0 })
     }
 
     /// Returns a linear layer that transformers packed, with the scale that is stored beside its weight.

@@ -185,8 +185,8 @@ pub struct Config {
     pub eos_token_ids: Vec<u32>,
     /// How the weights of linear layers are stored.
     pub weights: WeightFormat,
-    /// The starts or ends of the names of linear layers that are in full precision although the others are
-    /// ternary (`modules_to_not_convert`).
+    /// The modules that contain linear layers in full precision although the others are ternary, or ends of
+    /// the names of such layers (`modules_to_not_convert`).
     pub full_precision_layers: Vec<String>,
     /// Whether to run the model as a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
@@ -225,8 +225,9 @@ impl Config {
 
     /// Returns whether a linear layer is listed as one in full precision.
     pub fn is_full_precision(&self, layer: &str) -> bool {
-        // transformers compares the start and the end of a name.
-        let matches = |part: &String| layer.starts_with(part.as_str()) || layer.ends_with(part.as_str());
+        // transformers compares whole modules at the start of a name, and any text at its end.
+        let begins = |part: &str| layer.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+        let matches = |part: &String| begins(part) || layer.ends_with(part.as_str());
         self.full_precision_layers.iter().any(matches)
     }
 

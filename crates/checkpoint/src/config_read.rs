@@ -83,6 +83,7 @@ impl Config {
         let mut remarks = Remarks::default();
         let architecture = architecture(&root, clues)?;
         let defaults = Defaults::new(architecture);
+        check_method(&root)?;
         known_keys::check(&root, architecture, &mut remarks)?;
 
         let hidden_size = root.needed_size("hidden_size", MAX_WIDTH)?;
@@ -128,7 +129,7 @@ impl Config {
             bos_token_id: special("bos_token_id", defaults.bos)?.first().copied(),
             eos_token_ids: special("eos_token_id", defaults.eos)?,
             weights: weight_format(&root, architecture, clues)?,
-            full_precision_layers: full_precision_layers(&root)?,
+            full_precision_layers: full_precision_layers(&root, &mut remarks)?,
             plain_llama: false,
         };
         config.check(&root)?;
@@ -249,6 +250,18 @@ fn epsilon(root: &Object<'_>, remarks: &mut Remarks) -> Result<Option<f64>> {
     Ok(Some(used))
 }
 
+/// Checks that the weights are not quantised by another method. This comes before the keys of that method.
+fn check_method(root: &Object<'_>) -> Result<()> {
+    let Some(quantization) = root.object("quantization_config")? else { return Ok(()) };
+    match quantization.text("quant_method")?.filter(|method| *method != "bitnet") {
+        None => Ok(()),
+        Some(method) => {
+            let reason = "but only bitnet is supported: use the model without this quantisation";
+            Err(quantization.bad("quant_method", format!("\"{method}\""), reason))
+        }
+    }
+}
+
 /// Returns how linear weights are stored, according to `quantization_config` and the names of the tensors.
 fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) -> Result<WeightFormat> {
     let Some(quantization) = root.object("quantization_config")? else {
@@ -264,9 +277,6 @@ fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) ->
             _ => WeightFormat::Floats,
         });
     };
-    if let Some(method) = quantization.text("quant_method")?.filter(|m| *m != "bitnet") {
-        return Err(quantization.bad("quant_method", Value::from(method), "but only bitnet is supported"));
-    }
     if quantization.flag("use_rms_norm")? == Some(true) {
         let reason = "but norms inside linear layers are not supported";
         return Err(quantization.bad("use_rms_norm", Value::from(true), reason));
@@ -294,13 +304,26 @@ fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) ->
     }
 }
 
+/// The characters of regular expressions that names of modules do not have.
+const PATTERN_CHARACTERS: [char; 12] = ['*', '+', '?', '[', ']', '(', ')', '{', '}', '|', '^', '$'];
+
 /// Returns the names of the layers that `quantization_config` excludes from quantisation.
-fn full_precision_layers(root: &Object<'_>) -> Result<Vec<String>> {
+fn full_precision_layers(root: &Object<'_>, remarks: &mut Remarks) -> Result<Vec<String>> {
     let key = "modules_to_not_convert";
     let Some(quantization) = root.object("quantization_config")? else { return Ok(Vec::new()) };
     let Some(value) = quantization.get(key) else { return Ok(Vec::new()) };
     let names = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let names = names.ok_or_else(|| quantization.bad(key, value, "but must be a list of module names"))?;
+    if let Some(pattern) = names.iter().find(|name| name.contains(PATTERN_CHARACTERS)) {
+        let reason = "but only plain names of modules are supported: list the names that the pattern matches";
+        return Err(quantization.bad(key, format!("\"{pattern}\""), reason));
+    }
+    if !names.contains(&"lm_head") {
+        remarks.note(format!(
+            "{}: `quantization_config.{key}` does not list lm_head: bitkv keeps the LM head in full precision",
+            root.file
+        ));
+    }
     Ok(names.into_iter().filter(|name| *name != "lm_head").map(str::to_owned).collect())
 }
 
@@ -311,7 +334,9 @@ fn biases(root: &Object<'_>, architecture: Architecture) -> Result<Biases> {
     Ok(match architecture {
         // The class always has these biases, and no others.
         Architecture::Qwen2 => Biases { qkv: true, output: false, mlp: false },
-        _ => Biases { qkv: attention, output: attention, mlp },
+        // Only the MLP of this class has biases.
+        Architecture::Llama => Biases { qkv: attention, output: attention, mlp },
+        _ => Biases { qkv: attention, output: attention, mlp: false },
     })
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Parts of names of tensors that change what a layer computes.
-const SUSPICIOUS: [&str; 17] = [
+const SUSPICIOUS: [&str; 18] = [
     "norm",
     "_ln",
     "lora_",
@@ -27,6 +27,7 @@ const SUSPICIOUS: [&str; 17] = [
     "_gate",
     "position_emb",
     "embed_pos",
+    "rope_f",
 ];
 
 impl Checkpoint {

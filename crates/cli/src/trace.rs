@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_bitnet::{
-    Model, StepNorms,
+    Arithmetic, Model, StepNorms,
     reference::{DeviceKind, Reference},
     trace::{Detail, Engine, Trace},
 };
@@ -133,6 +133,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Result<Trace> {
     let detail = if arguments.out.is_some() { Detail::Tensors } else { Detail::Norms };
     let (kv, device) = (arguments.kv.precision(), arguments.device.kind());
+    let arithmetic = arguments.model.reading.loading().arithmetic;
     Ok(match arguments.engine.engine() {
         Engine::Fast => {
             ensure!(
@@ -140,9 +141,14 @@ fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Resu
                 "the fast path runs on the CPU: add --engine reference to use --device {}",
                 device.name()
             );
-            Trace::from_model(&Model::load(checkpoint)?, tokens, kv, detail)?
+            let model = Model::load(checkpoint)?.with_arithmetic(arithmetic);
+            Trace::from_model(&model, tokens, kv, detail)?
         }
         Engine::Reference => {
+            ensure!(
+                arithmetic == Arithmetic::F32,
+                "the reference computes in f32: leave out --arithmetic, or --engine reference"
+            );
             let reference = Reference::load(checkpoint, &device.open()?)?;
             Trace::from_reference(&reference.with_kv_precision(kv), tokens, detail)?
         }

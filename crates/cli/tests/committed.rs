@@ -27,7 +27,14 @@ fn runs() -> Vec<PathBuf> {
 
 #[test]
 fn every_definition_can_be_read() {
-    let folders = ["experiments", "experiments/peers"];
+    let folders = [
+        "experiments",
+        "experiments/peers",
+        "experiments/smollm2",
+        "experiments/kvpress-end-to-end",
+        "experiments/bitnet-2b-4t",
+        "experiments/bitnet-large",
+    ];
     let paths: Vec<PathBuf> = folders.iter().flat_map(|folder| entries(folder)).collect();
     let definitions: Vec<&PathBuf> =
         paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();

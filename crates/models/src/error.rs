@@ -46,7 +46,9 @@ pub enum Error {
         "{model} has no tokenizer.json or tokenizer.model: put one next to its weights, or give token ids with --tokens to generate, trace, plan or profile"
     )]
     NoTokenizer { model: String },
-    #[error("{asked} is in full precision, so it cannot run as a plain Llama: leave out --as, or the form")]
+    #[error(
+        "{asked} is in full precision, so it cannot run as a plain Llama: leave out --as plain-llama, or the form \"plain-llama\" of a definition"
+    )]
     PlainControl { asked: String },
     #[error("a plain Llama is a way to run a model, not a model to write: leave out --as")]
     PlainLlamaWritten,

@@ -78,6 +78,12 @@ pub struct ModelShape {
     /// The numeric format of the LM head.
     #[serde(rename = "head")]
     pub lm_head: String,
+    /// Whether the weights are ternary, a control in full precision, or mixed. Empty in older files.
+    #[serde(default)]
+    pub weights: String,
+    /// The arithmetic of the linear layers. Empty in older files.
+    #[serde(default)]
+    pub arithmetic: String,
 }
 
 /// How the tests were run.
@@ -305,6 +311,8 @@ mod tests {
                 vocabulary: 128_256,
                 positions: 4096,
                 lm_head: "exact".into(),
+                weights: "ternary".into(),
+                arithmetic: "int8".into(),
             },
             method: Method {
                 warm_up: 1,

@@ -90,7 +90,7 @@ const TOP: [(&str, Rule); 101] = [
     ("num_beam_groups", Harmless),
     ("num_beams", Harmless),
     ("num_return_sequences", Harmless),
-    ("original_max_position_embeddings", Harmless),
+    ("original_max_position_embeddings", Read),
     ("output_attentions", Harmless),
     ("output_hidden_states", Harmless),
     ("pad_token_id", Harmless),

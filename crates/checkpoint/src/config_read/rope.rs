@@ -43,7 +43,7 @@ pub(super) fn read(root: &Object<'_>, default: f64, remarks: &mut Remarks) -> Re
         remarks.note(format!("{file} gives several RoPE bases ({all}): the first of these is used"));
     }
     let scaling = match scaling.or(parameters) {
-        Some(settings) => read_scaling(&settings)?,
+        Some(settings) => read_scaling(root, &settings, remarks)?,
         None => RopeScaling::Unscaled,
     };
     Ok(Rope { theta, scaling })
@@ -109,7 +109,7 @@ fn rope_type<'a>(settings: &Object<'a>) -> Result<Option<&'a str>> {
 }
 
 /// Reads how RoPE is scaled, after [`check_keys`].
-fn read_scaling(settings: &Object<'_>) -> Result<RopeScaling> {
+fn read_scaling(root: &Object<'_>, settings: &Object<'_>, remarks: &mut Remarks) -> Result<RopeScaling> {
     let kind = rope_type(settings)?.unwrap_or("default");
     let needed = |key: &str| {
         settings.within(key, FACTORS)?.ok_or_else(|| {
@@ -127,17 +127,35 @@ fn read_scaling(settings: &Object<'_>) -> Result<RopeScaling> {
                 factor: needed("factor")?,
                 low_freq_factor: needed("low_freq_factor")?,
                 high_freq_factor: needed("high_freq_factor")?,
-                original_positions: needed(ORIGINAL_POSITIONS)? as usize,
+                original_positions: original_positions(root, settings, remarks)?,
             };
             if scaling.low_freq_factor >= scaling.high_freq_factor {
                 let reason = format!("but must be below `high_freq_factor` {}", scaling.high_freq_factor);
                 return Err(settings.bad("low_freq_factor", scaling.low_freq_factor, reason));
             }
-            settings.size(ORIGINAL_POSITIONS, MAX_POSITIONS)?;
             Ok(RopeScaling::Llama3(scaling))
         }
         _ => Ok(RopeScaling::Unscaled),
     }
+}
+
+/// Returns the number of positions before the context was extended. As in transformers, the top level
+/// decides, and a file without the key has the positions of the model.
+fn original_positions(root: &Object<'_>, settings: &Object<'_>, remarks: &mut Remarks) -> Result<usize> {
+    let outer = root.size(ORIGINAL_POSITIONS, MAX_POSITIONS)?;
+    let inner = settings.size(ORIGINAL_POSITIONS, MAX_POSITIONS)?;
+    if let (Some(outer), Some(inner)) = (outer, inner)
+        && outer != inner
+    {
+        let (file, inside) = (root.file, settings.full_name(ORIGINAL_POSITIONS));
+        remarks.note(format!(
+            "{file}: `{ORIGINAL_POSITIONS}` is {outer}, but `{inside}` is {inner}: {outer} is used"
+        ));
+    }
+    if let Some(positions) = outer.or(inner) {
+        return Ok(positions);
+    }
+    root.needed_size("max_position_embeddings", MAX_POSITIONS)
 }
 
 /// The key of the number of positions before the context was extended.

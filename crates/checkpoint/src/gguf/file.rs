@@ -22,6 +22,11 @@ pub struct Gguf {
 }
 
 impl Gguf {
+    /// Returns whether the caller says that float weights are the masters of a BitNet.
+    pub(crate) fn is_read_as_bitnet(&self) -> bool {
+        self.as_bitnet
+    }
+
     /// Returns the name of the file, or of the first part if the model is split.
     pub fn file(&self) -> &str {
         &self.files[0]

@@ -1,7 +1,7 @@
 //! Reads the linear layers of a GGUF file.
 
 use crate::{
-    Coding, Linear, LinearShape, LinearWeights, Result, StoredTensor, TernaryScale, codec,
+    Coding, Linear, LinearShape, LinearWeights, Result, StoredTensor, TernaryScale, WeightFormat, codec,
     config_read::MAX_WIDTH,
 };
 
@@ -38,6 +38,7 @@ impl Gguf {
             },
             Scale::Refused(reason) => return Err(self.bad(format!("tensor `{}` {reason}", stored.name))),
             Scale::Floats if bitnet => from_masters(shape, stored)?,
+            Scale::Floats if self.is_control()? => Linear::from_floats(shape, stored)?,
             Scale::Floats => from_floats(shape, stored)?,
         };
         linear.multiplier *= self.extra_scale(shape)?;
@@ -58,6 +59,12 @@ impl Gguf {
     /// BitNets, they are in full precision unless the caller says otherwise.
     fn float_weights_are_masters(&self) -> Result<bool> {
         Ok(self.as_bitnet || config::architecture(&self.keys())?.is_bitnet())
+    }
+
+    /// Returns whether no layer is ternary.
+    fn is_control(&self) -> Result<bool> {
+        let architecture = config::architecture(&self.keys())?;
+        Ok(config::weight_format(self, architecture) == WeightFormat::Floats)
     }
 
     /// Returns the value of the separate scale tensor of a layer, by which results are multiplied; 1 if there

@@ -14,8 +14,8 @@ fn rows(document: &Throughput) -> Table {
     let (model, method) = (&document.model, &document.method);
     let weights = if model.random { "random weights" } else { "its own weights" };
     let caption = format!(
-        "{}, {} layers, {weights}, {} LM head; instructions: {}",
-        model.name, model.layers, model.lm_head, document.isa
+        "{}, {} layers, {weights}, {} in {}, {} LM head; instructions: {}",
+        model.name, model.layers, model.weights, model.arithmetic, model.lm_head, document.isa
     );
     let titles = "test|>threads|>tokens/s|>min - max|>GB/s|>Gop/s|>of ceiling|>cache MB|>cache ms/token";
     let mut table = Table::titled(caption, titles);
