@@ -77,7 +77,9 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
         checkpoint.lm_head().err(),
         checkpoint.check_unused_tensors().err(),
     ];
-    let others = norms.chain(others.into_iter().flatten()).filter(|error| !elsewhere(error));
+    let linears = checkpoint.config().all_linears().filter(|linear| is_stored(&linear.name));
+    let biases = linears.filter_map(|linear| checkpoint.bias(&linear).err());
+    let others = norms.chain(biases).chain(others.into_iter().flatten()).filter(|error| !elsewhere(error));
     refusals.extend(others.map(|error| error.to_string()));
     let more = refusals.len().saturating_sub(LISTED);
     let mut findings: Vec<Finding> = refusals

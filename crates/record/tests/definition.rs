@@ -199,7 +199,7 @@ fn impossible_values_are_refused() {
         (changed("tiny-gqa", "tiny-mha"), "models lists \"tiny-mha\" twice"),
         (changed("tiny-gqa", " "), "models has an empty string"),
         (changed("models = [\"tiny-mha\", \"tiny-gqa\"]\n", ""), "models is missing"),
-        (changed("\"evaluation\"", "\"evalution\""), "write \"evaluation\", or a folder"),
+        (changed("\"evaluation\"", "\"evalution\""), "write \"evaluation\" or \"long\", or a folder"),
         (changed("texts = \"evaluation\"\n", ""), "texts is missing"),
         (changed("896", "0"), "context = 0 is too small: write a whole number of at least 1"),
         (changed("127", "0"), "horizon = 0 is too small: write a whole number of at least 1"),

@@ -166,7 +166,7 @@ fn damaged_headers_are_errors() {
     let first = |text: &str, header: &str| text.replacen(text.lines().next().unwrap(), header, 1);
     file.refuses(
         &[
-            "no column 'head'",
+            "no column 'context'",
             "another kind of file or its first line is damaged",
             ": name a run folder, or put the original file back",
         ],

@@ -77,17 +77,17 @@ fn kl(run: &Run, policy: &str, budget: &str) -> f64 {
 }
 
 fn best(run: &Run) -> Sentence {
-    let mut found: Vec<(&str, f64)> = POLICIES
+    let mut found: Vec<(String, f64)> = POLICIES
         .into_iter()
         .filter(|policy| policy.starts_with("uniform+") && !policy.ends_with("oracle"))
-        .map(|policy| (policy.trim_start_matches("uniform+"), kl(run, policy, "0.25")))
+        .map(|policy| (policy.trim_start_matches("uniform+").to_owned(), kl(run, policy, "0.25")))
         .collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     let described = list(found.iter().map(|(name, kl)| format!("`{name}` ({})", nats(*kl))));
     Sentence::new(
         "With a quarter of the cache and uniform budgets, its scorers by rising KL are {}; the oracle has {}.",
         &[&described, &nats(kl(run, "uniform+oracle", "0.25"))],
-        [],
+        [Check::rising(&found)],
     )
 }
 
@@ -97,7 +97,7 @@ fn allocators(run: &Run) -> Sentence {
         format!("`{allocator}` {}", run.kl_difference(&cell(allocator), &cell("uniform")).marked())
     });
     Sentence::new(
-        "With window attention at that budget, the KL of other allocators less that of uniform budgets is {}.",
+        "With window attention at that budget, the KL of other allocators minus that of uniform budgets is {}.",
         &[&list(differences)],
         [],
     )
