@@ -26,5 +26,6 @@ done
 [ -f "$folder/run/report.md" ] || "$BITKV" run "$here/kvpress-end-to-end.toml" --out "$folder/run"
 "$PYTHON" "$here/compare.py" "$folder/run" --plans "$folder/plans" --bitkv "$BITKV" --out results/kvpress-end-to-end
 # The rows and the manifest of bitkv's side belong to the result.
-cp "$folder/run/definition.toml" "$folder/run/manifest.json" results/kvpress-end-to-end/
-gzip -9nc "$folder/run/rows.csv" >results/kvpress-end-to-end/rows.csv.gz
+mkdir -p results/kvpress-end-to-end/bitkv
+cp "$folder/run/definition.toml" "$folder/run/manifest.json" results/kvpress-end-to-end/bitkv/
+gzip -9nc "$folder/run/rows.csv" >results/kvpress-end-to-end/bitkv/rows.csv.gz
