@@ -366,7 +366,7 @@ impl Checkpoint {
     fn linear_as_stored(&self, shape: &LinearShape) -> Result<Linear> {
         let stored = self.get(&format!("{}.weight", shape.name), "")?;
         match &self.store {
-            Store::Gguf(gguf) => gguf.linear(shape, stored),
+            Store::Gguf(gguf) => gguf.linear(shape, stored, self.config.weights),
             Store::Shards(_) | Store::Random(_) => self.linear_of_folder(shape, stored),
         }
     }
@@ -392,10 +392,11 @@ impl Checkpoint {
         }
     }
 
-    /// Checks that the model can be written in a ternary format.
+    /// Checks that the settings of the model can be written in a ternary format. [`Linear::check_ternary`]
+    /// checks its layers.
     ///
     /// # Errors
-    /// Returns an error if a linear layer is in full precision or has a bias, or if RoPE is scaled.
+    /// Returns an error if the model is in full precision or has biases, or if RoPE is scaled.
     pub(crate) fn check_convertible(&self) -> Result<()> {
         let refuse = |reason: String| Err(Error::NotABitNet { file: self.file(), reason });
         if self.config.weights == WeightFormat::Floats {
@@ -406,14 +407,6 @@ impl Checkpoint {
         }
         if self.config.rope_scaling != RopeScaling::Unscaled {
             return refuse("its RoPE is scaled, which conversions cannot write".into());
-        }
-        for shape in self.config.all_linears() {
-            if !self.linear(&shape)?.is_ternary() {
-                return refuse(format!(
-                    "`{}` is in full precision, and conversions write ternary formats",
-                    shape.name
-                ));
-            }
         }
         Ok(())
     }

@@ -61,6 +61,19 @@ impl Linear {
         self.weights != LinearWeights::Floats
     }
 
+    /// Checks that the layer can be written in a ternary format.
+    ///
+    /// # Errors
+    /// Returns an error if it is in full precision.
+    pub(crate) fn check_ternary(&self) -> Result<()> {
+        if self.is_ternary() {
+            return Ok(());
+        }
+        let reason =
+            format!("`{}` is in full precision, and conversions write ternary formats", self.shape.name);
+        Err(Error::NotABitNet { file: self.stored.file.clone(), reason })
+    }
+
     /// Writes the codes of a row to `out`: 0, 1 or 2. If the file holds the invalid code 3, it is written as
     /// 3.
     ///

@@ -27,6 +27,9 @@ use crate::{
 pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     safetensors_file::refuse_model(folder)?;
     checkpoint.check_convertible()?;
+    let shapes = checkpoint.config().all_linears();
+    let linears = shapes.map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
+    linears.iter().try_for_each(Linear::check_ternary)?;
     let config = Config {
         weights: WeightFormat::Packed(ScaleRule::Multiply),
         tie_word_embeddings: checkpoint.is_tied(),
@@ -45,7 +48,6 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dy
         stored.check_finite()?;
         floats.push((norm.name, stored));
     }
-    let linears = config.all_linears().map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
     linears.iter().try_for_each(check_codes)?;
 
     let mut entries: Vec<TensorEntry<'_>> = floats.iter().map(|(name, stored)| float(name, stored)).collect();

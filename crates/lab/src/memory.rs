@@ -60,9 +60,9 @@ pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Re
     let kv = kv_bytes(config, context);
     let activations = context as u64 * config.hidden_size as u64 * HALF;
     let row = row_from_bytes(&shape.name, accounting, context, weights, kv, activations);
-    let weights =
-        Some(if config.weights == WeightFormat::Floats { WeightKind::Control } else { WeightKind::Ternary });
-    Ok(MemoryRow { weights, ..row })
+    let is_control = config.weights == WeightFormat::Floats;
+    let kind = if is_control { WeightKind::Control } else { WeightKind::Ternary };
+    Ok(MemoryRow { weights: Some(kind), ..row })
 }
 
 /// Returns the bytes of the KV cache in f16: `2 * kv_heads * head_dim * 2 bytes * layers` per token.

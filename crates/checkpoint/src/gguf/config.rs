@@ -131,7 +131,7 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
 
 /// Returns how linear weights are stored. Those of the families that are not BitNets are in full precision
 /// unless a layer has a ternary type, or the first layer holds floats that are ternary already.
-pub(super) fn weight_format(gguf: &Gguf, architecture: Architecture) -> WeightFormat {
+fn weight_format(gguf: &Gguf, architecture: Architecture) -> WeightFormat {
     let packed = |info: &TensorInfo| gguf.coding(info).is_ternary() && info.name.starts_with("blk.");
     let first = gguf.tensor_info("blk.0.attn_q.weight").map(|info| gguf.stored(info));
     let is_ternary = architecture.is_bitnet()

@@ -71,10 +71,12 @@ pub fn write(
     }
     checkpoint.check_unused_tensors()?;
     checkpoint.check_convertible()?;
+    let linears = config.all_linears().map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
+    linears.iter().try_for_each(Linear::check_ternary)?;
     describe::check_stop_tokens(config, &checkpoint.file())?;
-    for shape in config.all_linears() {
-        check_fits(checkpoint, &shape, target)?;
-        check_scale(&checkpoint.linear(&shape)?, options)?;
+    for linear in &linears {
+        check_fits(checkpoint, linear.shape(), target)?;
+        check_scale(linear, options)?;
     }
     let sources = sources(checkpoint, options)?;
     let specs: Vec<TensorSpec> = sources.iter().map(|source| source.spec(target)).collect();

@@ -19,7 +19,12 @@ const KV_HEADS: &str = "llama.attention.head_count_kv";
 
 impl Gguf {
     /// Returns the linear layer of this shape whose weights are in `stored`.
-    pub(crate) fn linear(&self, shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
+    pub(crate) fn linear(
+        &self,
+        shape: &LinearShape,
+        stored: StoredTensor,
+        format: WeightFormat,
+    ) -> Result<Linear> {
         let expected = [shape.rows, shape.cols];
         if stored.shape != expected {
             return Err(self.bad(format!(
@@ -38,7 +43,7 @@ impl Gguf {
             },
             Scale::Refused(reason) => return Err(self.bad(format!("tensor `{}` {reason}", stored.name))),
             Scale::Floats if bitnet => from_masters(shape, stored)?,
-            Scale::Floats if self.is_control()? => Linear::from_floats(shape, stored)?,
+            Scale::Floats if format == WeightFormat::Floats => Linear::from_floats(shape, stored)?,
             Scale::Floats => from_floats(shape, stored)?,
         };
         linear.multiplier *= self.extra_scale(shape)?;
@@ -59,12 +64,6 @@ impl Gguf {
     /// BitNets, they are in full precision unless the caller says otherwise.
     fn float_weights_are_masters(&self) -> Result<bool> {
         Ok(self.as_bitnet || config::architecture(&self.keys())?.is_bitnet())
-    }
-
-    /// Returns whether no layer is ternary.
-    fn is_control(&self) -> Result<bool> {
-        let architecture = config::architecture(&self.keys())?;
-        Ok(config::weight_format(self, architecture) == WeightFormat::Floats)
     }
 
     /// Returns the value of the separate scale tensor of a layer, by which results are multiplied; 1 if there

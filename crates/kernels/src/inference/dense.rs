@@ -177,45 +177,19 @@ fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products:
     let outputs: Vec<Output<'_>> = products.iter_mut().map(|p| Output::new(p, tokens, cols)).collect();
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
-        let tiled = |output: &&Output<'_>| matches!(output.weights, Dense::Bf16(_));
-        return match arithmetic {
-            Arithmetic::Bf16 => {
-                let job = amx::Job::<1>::new(x, cols);
-                run_tasks(&outputs, amx::Job::<1>::TASK_ROWS, |output, range, scratch| {
-                    // SAFETY: the machine has the tile unit; every task writes only its own rows.
-                    unsafe { job.multiply(output.weights, range, scratch, output.out) }
-                });
-            }
-            Arithmetic::F32 if outputs.iter().all(|output| tiled(&output)) => {
-                let job = amx::Job::<3>::new(x, cols);
-                run_tasks(&outputs, amx::Job::<3>::TASK_ROWS, |output, range, scratch| {
-                    // SAFETY: as above.
-                    unsafe { job.multiply(output.weights, range, scratch, output.out) }
-                });
-            }
-            Arithmetic::F32 => {
-                // Weights of different types are multiplied by different instructions.
-                let (tiles, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(|o| tiled(&o));
-                let (amx, fma) = (amx::Job::<3>::new(x, cols), fma::Job::new(level(isa), x, cols));
-                run_tasks(&tiles, amx::Job::<3>::TASK_ROWS, |output, range, scratch| {
-                    // SAFETY: as above.
-                    unsafe { amx.multiply(output.weights, range, scratch, output.out) }
-                });
-                run_tasks(&others, fma::TASK_ROWS, |output, range, tile| {
-                    // SAFETY: the machine has the level; every task writes only its own rows.
-                    unsafe { fma.multiply(output.weights, range, tile, output.out) }
-                });
-            }
-        };
+        if arithmetic == Arithmetic::Bf16 {
+            // SAFETY: the machine has the tile unit.
+            return unsafe { multiply_by_tiles::<1>(x, cols, &outputs) };
+        }
+        // Weights of different types are multiplied by different instructions.
+        let is_tiled = |output: &Output<'_>| matches!(output.weights, Dense::Bf16(_));
+        let (tiled, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_tiled);
+        // SAFETY: as above.
+        unsafe { multiply_by_tiles::<3>(x, cols, &tiled) };
+        return multiply_by_vectors(isa, x, cols, &others);
     }
     match arithmetic {
-        Arithmetic::F32 => {
-            let job = fma::Job::new(level(isa), x, cols);
-            run_tasks(&outputs, fma::TASK_ROWS, |output, range, tile| {
-                // SAFETY: the machine has the level; every task writes only its own rows.
-                unsafe { job.multiply(output.weights, range, tile, output.out) }
-            });
-        }
+        Arithmetic::F32 => multiply_by_vectors(isa, x, cols, &outputs),
         Arithmetic::Bf16 => {
             let round = |x: &f32| bf16::from_f32(*x).to_f32();
             let x: Vec<f32> = x.iter().map(round).collect();
@@ -232,6 +206,34 @@ fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products:
             });
         }
     }
+}
+
+/// Computes products on the tile unit. Activations have `PARTS` parts.
+///
+/// # Safety
+/// The machine must have the tile unit.
+#[cfg(target_arch = "x86_64")]
+unsafe fn multiply_by_tiles<const PARTS: usize>(x: &[f32], cols: usize, outputs: &[Output<'_>]) {
+    if outputs.is_empty() {
+        return;
+    }
+    let job = amx::Job::<PARTS>::new(x, cols);
+    run_tasks(outputs, amx::Job::<PARTS>::TASK_ROWS, |output, range, scratch| {
+        // SAFETY: the caller guarantees the unit; every task writes only its own rows.
+        unsafe { job.multiply(output.weights, range, scratch, output.out) }
+    });
+}
+
+/// Computes products in f32 by fused multiply-adds.
+fn multiply_by_vectors(isa: Isa, x: &[f32], cols: usize, outputs: &[Output<'_>]) {
+    if outputs.is_empty() {
+        return;
+    }
+    let job = fma::Job::new(level(isa), x, cols);
+    run_tasks(outputs, fma::TASK_ROWS, |output, range, tile| {
+        // SAFETY: the machine has the level; every task writes only its own rows.
+        unsafe { job.multiply(output.weights, range, tile, output.out) }
+    });
 }
 
 /// The weights and the output of a product, for tasks.

@@ -113,8 +113,8 @@ impl MemoryJob {
             (Accounting::Measured, Some(loaded)) => measured(loaded, context)?,
             _ => memory::computed_row(&self.shape, accounting, context)?,
         };
-        let loaded = self.loaded.as_ref().map(|loaded| weight_kind(loaded));
-        Ok(MemoryRow { study: self.study.name.clone(), weights: loaded.or(row.weights), ..row })
+        let kind = self.loaded.as_ref().map(|loaded| weight_kind(loaded));
+        Ok(MemoryRow { study: self.study.name.clone(), weights: kind.or(row.weights), ..row })
     }
 }
 
