@@ -6,15 +6,16 @@
 //! that finds the rows with the largest products.
 //!
 //! There are two implementations. One uses fused multiply-adds in f32, or separate multiplications and
-//! additions on machines without the instruction. The other, on a machine with AMX, uses the tile unit for
-//! bf16 weights, and splits each activation into an exact sum of three bf16 numbers. In [`Arithmetic::Bf16`]
-//! it takes weights of all types, and rounds weights and activations to bf16. The choice depends only on the
-//! instruction set, the arithmetic and the type of the weights, never on the number of tokens.
+//! additions on machines without the instruction. The other multiplies bf16 numbers. In [`Arithmetic::Bf16`]
+//! it rounds weights and activations to bf16, on a machine with AMX or AVX-512 BF16. In [`Arithmetic::F32`]
+//! it multiplies weights that are bf16, on a machine with AMX, and splits each activation into an exact sum
+//! of three bf16 numbers. The choice depends only on the machine, the instruction set, the arithmetic and the
+//! type of the weights, never on the number of tokens.
 
-#[cfg(target_arch = "x86_64")]
-mod amx;
 mod fma;
 mod int8;
+#[cfg(target_arch = "x86_64")]
+mod packed;
 
 use std::ops::Range;
 
@@ -176,17 +177,20 @@ fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products:
     }
     let outputs: Vec<Output<'_>> = products.iter_mut().map(|p| Output::new(p, tokens, cols)).collect();
     #[cfg(target_arch = "x86_64")]
-    if isa == Isa::Amx {
-        if arithmetic == Arithmetic::Bf16 {
-            // SAFETY: the machine has the tile unit.
-            return unsafe { multiply_by_tiles::<1>(x, cols, &outputs) };
+    match (arithmetic, packed::Unit::from_isa(isa)) {
+        (Arithmetic::Bf16, Some(unit)) => {
+            // SAFETY: the machine has the unit.
+            return unsafe { multiply_packed::<1>(unit, x, cols, &outputs) };
         }
-        // Weights of different types are multiplied by different instructions.
-        let is_tiled = |output: &Output<'_>| matches!(output.weights, Dense::Bf16(_));
-        let (tiled, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_tiled);
-        // SAFETY: as above.
-        unsafe { multiply_by_tiles::<3>(x, cols, &tiled) };
-        return multiply_by_vectors(isa, x, cols, &others);
+        (Arithmetic::F32, Some(unit @ packed::Unit::Tiles)) => {
+            // Weights of different types are multiplied by different instructions.
+            let is_tiled = |output: &Output<'_>| matches!(output.weights, Dense::Bf16(_));
+            let (tiled, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_tiled);
+            // SAFETY: as above.
+            unsafe { multiply_packed::<3>(unit, x, cols, &tiled) };
+            return multiply_by_vectors(isa, x, cols, &others);
+        }
+        _ => {}
     }
     match arithmetic {
         Arithmetic::F32 => multiply_by_vectors(isa, x, cols, &outputs),
@@ -208,17 +212,22 @@ fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products:
     }
 }
 
-/// Computes products on the tile unit. Activations have `PARTS` parts.
+/// Computes products on a unit that multiplies bf16 numbers. Activations have `PARTS` parts.
 ///
 /// # Safety
-/// The machine must have the tile unit.
+/// The machine must have the unit.
 #[cfg(target_arch = "x86_64")]
-unsafe fn multiply_by_tiles<const PARTS: usize>(x: &[f32], cols: usize, outputs: &[Output<'_>]) {
+unsafe fn multiply_packed<const PARTS: usize>(
+    unit: packed::Unit,
+    x: &[f32],
+    cols: usize,
+    outputs: &[Output<'_>],
+) {
     if outputs.is_empty() {
         return;
     }
-    let job = amx::Job::<PARTS>::new(x, cols);
-    run_tasks(outputs, amx::Job::<PARTS>::TASK_ROWS, |output, range, scratch| {
+    let job = packed::Job::<PARTS>::new(unit, x, cols);
+    run_tasks(outputs, job.task_rows(), |output, range, scratch| {
         // SAFETY: the caller guarantees the unit; every task writes only its own rows.
         unsafe { job.multiply(output.weights, range, scratch, output.out) }
     });

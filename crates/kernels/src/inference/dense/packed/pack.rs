@@ -1,0 +1,132 @@
+//! Packs activations as right operands.
+
+use half::{bf16, slice::HalfBitsSliceExt};
+use rayon::prelude::*;
+
+use super::{DEPTH, SIDE};
+use crate::{simd::dispatch, transpose::transpose};
+
+/// Activations, each split into `PARTS` bf16 numbers: three whose sum is exact, or a single rounded one.
+pub(super) struct Packed<const PARTS: usize> {
+    /// `[groups of up to 16 tokens][steps][parts]`, each entry a tile of 16 pairs of columns by the tokens of
+    /// the group. One row of a tile follows as padding, because a tile of fewer than 16 tokens also reads the
+    /// words after its own.
+    words: Vec<u32>,
+    pub(super) tokens: usize,
+    pub(super) steps: usize,
+}
+
+impl<const PARTS: usize> Packed<PARTS> {
+    /// Packs `x [tokens, cols]`. Columns are padded with zeros to whole steps.
+    pub(super) fn new(x: &[f32], cols: usize) -> Self {
+        let (tokens, steps) = (x.len() / cols, cols.div_ceil(DEPTH));
+        let per_token = steps * PARTS * SIDE;
+        let mut words = vec![0; tokens * per_token + SIDE];
+        words[..tokens * per_token]
+            .par_chunks_mut(SIDE * per_token)
+            .zip(x.par_chunks(SIDE * cols))
+            .for_each(|(words, x)| pack::<PARTS>(words, x, cols));
+        Packed { words, tokens, steps }
+    }
+
+    /// Returns the words from the group on that starts at token `first`.
+    pub(super) fn group(&self, first: usize) -> &[u32] {
+        &self.words[first * self.steps * PARTS * SIDE..]
+    }
+}
+
+/// Packs one group of tokens.
+fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
+    let (tokens, stride) = (x.len() / cols, cols.next_multiple_of(DEPTH));
+    // The parts of each token, `[parts][tokens, stride]`.
+    let mut parts = vec![vec![0; tokens * stride]; PARTS];
+    for (t, x) in x.chunks_exact(cols).enumerate() {
+        let mut rows = parts.iter_mut().map(|part| &mut part[t * stride..][..cols]);
+        if PARTS == 1 {
+            round_all(x, rows.next().expect("there is one part").reinterpret_cast_mut());
+        } else {
+            let mut rest = x.to_vec();
+            rows.for_each(|row| truncate_all(&mut rest, row));
+        }
+    }
+    for (i, tile) in words.chunks_exact_mut(SIDE * tokens).enumerate() {
+        let part = &parts[i % PARTS][i / PARTS * DEPTH..];
+        write_tile(tile, part, stride, tokens);
+    }
+}
+
+/// Writes the pairs of columns of a step, `[16 pairs, tokens]`. Rows of `values` are `stride` apart.
+fn write_tile(tile: &mut [u32], values: &[u16], stride: usize, tokens: usize) {
+    let pairs = |t: usize| values[t * stride..][..DEPTH].as_chunks::<2>().0;
+    let word = |[low, high]: [u16; 2]| u32::from(low) | u32::from(high) << 16;
+    match <&mut [u32; SIDE * SIDE]>::try_from(&mut *tile) {
+        Ok(tile) => {
+            for (t, row) in tile.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
+                row.iter_mut().zip(pairs(t)).for_each(|(to, pair)| *to = word(*pair));
+            }
+            transpose(tile);
+        }
+        Err(_) => {
+            for t in 0..tokens {
+                pairs(t).iter().enumerate().for_each(|(k, pair)| tile[k * tokens + t] = word(*pair));
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// Rounds finite numbers to the nearest bf16, and ties to the even one.
+    pub(super) fn round_all(from: &[f32], to: &mut [bf16]) {
+        from.iter().zip(to).for_each(|(x, to)| *to = round(*x));
+    }
+}
+
+dispatch! {
+    /// Moves the leading bf16 part of each number to `parts`, as bits.
+    ///
+    /// Parts are truncated and not rounded, because truncation never overflows. The sum of three parts is
+    /// exactly the number.
+    fn truncate_all(rest: &mut [f32], parts: &mut [u16]) {
+        for (x, part) in rest.iter_mut().zip(parts) {
+            let bits = x.to_bits() & 0xffff_0000;
+            *part = (bits >> 16) as u16;
+            *x -= f32::from_bits(bits);
+        }
+    }
+}
+
+/// Rounds a finite number to the nearest bf16, and ties to the even one.
+#[inline(always)]
+fn round(x: f32) -> bf16 {
+    let bits = x.to_bits();
+    bf16::from_bits(((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn three_parts_sum_to_the_number(x in prop_oneof![-1e4f32..1e4, -1e-30f32..1e-30, any::<f32>()]) {
+            // For smaller numbers the lowest part is below the range of f32.
+            prop_assume!(x.is_finite() && x.abs() > 1e-30);
+            let (mut rest, mut sum) = ([x], 0.0);
+            for _ in 0..3 {
+                let mut part = [0];
+                truncate_all(&mut rest, &mut part);
+                sum += bf16::from_bits(part[0]).to_f64();
+            }
+            prop_assert_eq!(sum, f64::from(x));
+        }
+
+        #[test]
+        fn one_part_is_the_nearest_bf16(x in -1e30f32..1e30) {
+            let mut rounded = [bf16::ZERO];
+            round_all(&[x], &mut rounded);
+            prop_assert_eq!(rounded[0], bf16::from_f32(x));
+        }
+    }
+}
