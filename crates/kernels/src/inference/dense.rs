@@ -226,9 +226,10 @@ unsafe fn multiply_packed<const PARTS: usize>(
     if outputs.is_empty() {
         return;
     }
-    let job = packed::Job::<PARTS>::new(unit, x, cols);
+    // SAFETY: the caller guarantees the unit.
+    let job = unsafe { packed::Job::<PARTS>::new(unit, x, cols) };
     run_tasks(outputs, job.task_rows(), |output, range, scratch| {
-        // SAFETY: the caller guarantees the unit; every task writes only its own rows.
+        // SAFETY: as above; every task writes only its own rows.
         unsafe { job.multiply(output.weights, range, scratch, output.out) }
     });
 }

@@ -58,9 +58,12 @@ pub(super) struct Job<const PARTS: usize> {
 }
 
 impl<const PARTS: usize> Job<PARTS> {
-    pub(super) fn new(unit: Unit, x: &[f32], cols: usize) -> Self {
+    /// # Safety
+    /// The machine must have the unit.
+    pub(super) unsafe fn new(unit: Unit, x: &[f32], cols: usize) -> Self {
         assert!(PARTS == 1 || unit == Unit::Tiles, "dot products multiply one part");
-        Job { unit, packed: Packed::new(x, cols), cols }
+        // SAFETY: both units belong to machines with AVX-512 F, BW and BF16.
+        Job { unit, packed: unsafe { Packed::new(x, cols) }, cols }
     }
 
     /// Returns the number of rows in a task, which multiplies them by all tokens. These rows stay in the
@@ -89,7 +92,8 @@ impl<const PARTS: usize> Job<PARTS> {
         let rows = match weights {
             Dense::Bf16(weights) if self.cols == stride => &weights[range.start * stride..range.end * stride],
             _ => {
-                self.round_rows(weights, range.clone(), scratch);
+                // SAFETY: the caller upholds the contract.
+                unsafe { self.round_rows(weights, range.clone(), scratch) }
                 &scratch[..]
             }
         };
@@ -105,15 +109,20 @@ impl<const PARTS: usize> Job<PARTS> {
 
     /// Writes a range of rows to `scratch`, rounded to bf16. Each row is padded with zeros to whole steps,
     /// and the last rows with unspecified numbers to a whole tile.
-    fn round_rows(&self, weights: Dense<'_>, range: Range<usize>, scratch: &mut Vec<bf16>) {
+    ///
+    /// # Safety
+    /// The machine must have the unit.
+    unsafe fn round_rows(&self, weights: Dense<'_>, range: Range<usize>, scratch: &mut Vec<bf16>) {
         let stride = self.packed.steps * DEPTH;
         // The padding of a row is zero from the start, because all rows in a buffer have the same stride.
         scratch.resize(range.len().next_multiple_of(SIDE) * stride, bf16::ZERO);
         let mut row = vec![0.0; self.cols.next_multiple_of(crate::lanes::LANES)];
         for (index, to) in range.zip(scratch.chunks_exact_mut(stride)) {
-            // SAFETY: a machine with a unit has AVX-512.
-            unsafe { fma::read_row(Level::Avx512, weights, self.cols, index, &mut row) }
-            pack::round_all(&row[..self.cols], to);
+            // SAFETY: the machine has the unit, and with it AVX-512.
+            unsafe {
+                fma::read_row(Level::Avx512, weights, self.cols, index, &mut row);
+                pack::round_all(&row[..self.cols], to);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Packs activations as right operands.
 
+use std::arch::x86_64::*;
+
 use half::{bf16, slice::HalfBitsSliceExt};
 use rayon::prelude::*;
 
@@ -18,14 +20,18 @@ pub(super) struct Packed<const PARTS: usize> {
 
 impl<const PARTS: usize> Packed<PARTS> {
     /// Packs `x [tokens, cols]`. Columns are padded with zeros to whole steps.
-    pub(super) fn new(x: &[f32], cols: usize) -> Self {
+    ///
+    /// # Safety
+    /// If there is one part, the machine must have AVX-512 F, BW and BF16.
+    pub(super) unsafe fn new(x: &[f32], cols: usize) -> Self {
         let (tokens, steps) = (x.len() / cols, cols.div_ceil(DEPTH));
         let per_token = steps * PARTS * SIDE;
         let mut words = vec![0; tokens * per_token + SIDE];
         words[..tokens * per_token]
             .par_chunks_mut(SIDE * per_token)
             .zip(x.par_chunks(SIDE * cols))
-            .for_each(|(words, x)| pack::<PARTS>(words, x, cols));
+            // SAFETY: the caller guarantees the instructions.
+            .for_each(|(words, x)| unsafe { pack::<PARTS>(words, x, cols) });
         Packed { words, tokens, steps }
     }
 
@@ -36,14 +42,19 @@ impl<const PARTS: usize> Packed<PARTS> {
 }
 
 /// Packs one group of tokens.
-fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
+///
+/// # Safety
+/// If there is one part, the machine must have AVX-512 F, BW and BF16.
+unsafe fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
     let (tokens, stride) = (x.len() / cols, cols.next_multiple_of(DEPTH));
     // The parts of each token, `[parts][tokens, stride]`.
     let mut parts = vec![vec![0; tokens * stride]; PARTS];
     for (t, x) in x.chunks_exact(cols).enumerate() {
         let mut rows = parts.iter_mut().map(|part| &mut part[t * stride..][..cols]);
         if PARTS == 1 {
-            round_all(x, rows.next().expect("there is one part").reinterpret_cast_mut());
+            let row = rows.next().expect("there is one part").reinterpret_cast_mut();
+            // SAFETY: the caller guarantees the instructions.
+            unsafe { round_all(x, row) }
         } else {
             let mut rest = x.to_vec();
             rows.for_each(|row| truncate_all(&mut rest, row));
@@ -74,10 +85,26 @@ fn write_tile(tile: &mut [u32], values: &[u16], stride: usize, tokens: usize) {
     }
 }
 
-dispatch! {
-    /// Rounds finite numbers to the nearest bf16, and ties to the even one.
-    pub(super) fn round_all(from: &[f32], to: &mut [bf16]) {
-        from.iter().zip(to).for_each(|(x, to)| *to = round(*x));
+/// Rounds numbers to the nearest bf16, and ties to the even one. Subnormal numbers become zero, as in products
+/// on these units.
+///
+/// The instruction packs two registers. A loop over single numbers is compiled to stores of half registers,
+/// which take several times longer on some processors.
+///
+/// # Safety
+/// The machine must have AVX-512 F, BW and BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn round_all(from: &[f32], to: &mut [bf16]) {
+    assert!(to.len() >= from.len());
+    for (from, to) in from.chunks(DEPTH).zip(to.chunks_mut(DEPTH)) {
+        let mask = u32::MAX >> (DEPTH - from.len());
+        // SAFETY: only the numbers of the mask are read and written, and they are inside the slices.
+        unsafe {
+            let low = _mm512_maskz_loadu_ps(mask as u16, from.as_ptr());
+            let high = _mm512_maskz_loadu_ps((mask >> 16) as u16, from.as_ptr().wrapping_add(SIDE));
+            let rounded: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_mask_storeu_epi16(to.as_mut_ptr().cast(), mask, rounded);
+        }
     }
 }
 
@@ -93,13 +120,6 @@ dispatch! {
             *x -= f32::from_bits(bits);
         }
     }
-}
-
-/// Rounds a finite number to the nearest bf16, and ties to the even one.
-#[inline(always)]
-fn round(x: f32) -> bf16 {
-    let bits = x.to_bits();
-    bf16::from_bits(((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16)
 }
 
 #[cfg(test)]
@@ -121,12 +141,24 @@ mod tests {
             }
             prop_assert_eq!(sum, f64::from(x));
         }
+    }
 
-        #[test]
-        fn one_part_is_the_nearest_bf16(x in -1e30f32..1e30) {
-            let mut rounded = [bf16::ZERO];
-            round_all(&[x], &mut rounded);
-            prop_assert_eq!(rounded[0], bf16::from_f32(x));
+    #[test]
+    fn one_part_is_the_nearest_bf16() {
+        if !is_x86_feature_detected!("avx512bf16") {
+            return;
+        }
+        for count in [1, 15, 16, 17, 31, 32, 33, 77] {
+            // Numbers of all magnitudes, and ties.
+            let x: Vec<f32> = (0..count)
+                .map(|i| f32::from_bits(0x0100_0000 + i * 0x00c0_8765 & 0x7fff_8000 | i << 31))
+                .filter(|x| x.is_normal())
+                .collect();
+            let mut rounded = vec![bf16::NAN; x.len()];
+            // SAFETY: the machine has the instructions.
+            unsafe { round_all(&x, &mut rounded) }
+            let expected: Vec<bf16> = x.iter().map(|x| bf16::from_f32(*x)).collect();
+            assert_eq!(rounded, expected);
         }
     }
 }
