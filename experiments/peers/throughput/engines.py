@@ -84,23 +84,28 @@ def has_module(name):
     return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode == 0
 
 
+def model_of(shape):
+    """The options that name the model of a shape to `bitkv bench`."""
+    return ["--model", shape.model] if shape.model else ["--shape", shape.config]
+
+
 def bitkv(options, shape, isa=""):
-    command = [options.bitkv, "bench", "--shape", shape.config, "--threads", options.threads]
+    command = [options.bitkv, "bench", *model_of(shape), "--threads", options.threads]
     command += ["--warm-up", 1, "--repeats", 1, "--json", "--prefill", options.prefill, "--decode", options.decode]
     return Engine(f"bitkv {isa}".strip(), command, of_bitkv, {"BITKV_ISA": isa} if isa else {})
 
 
 def bitkv_entropy(options, shape):
-    command = [options.bitkv, "bench", "--shape", shape.config, "--threads", options.threads, "--warm-up", 1]
+    command = [options.bitkv, "bench", *model_of(shape), "--threads", options.threads, "--warm-up", 1]
     command += ["--repeats", 1, "--json", "--prefill", options.entropy, "--probes", "off,entropy"]
     return Engine("bitkv, probes", command, of_bitkv)
 
 
-def llama_cpp(options, shape, head):
-    command = [sys.executable, HERE / "llama_engine.py", "--model", shape.tq2[head], "--threads", options.threads]
+def llama_cpp(options, shape, kind):
+    command = [sys.executable, HERE / "llama_engine.py", "--model", shape.llama[kind], "--threads", options.threads]
     command += ["--prefill", options.prefill, "--decode", options.decode]
     missing = "" if has_module("llama_cpp") else "llama-cpp-python is not installed"
-    return Engine(f"llama.cpp TQ2_0, {head} head", command, of_json, skipped=missing)
+    return Engine(f"llama.cpp {kind}", command, of_json, skipped=missing)
 
 
 def bitnet_cpp(options, shape):
@@ -128,9 +133,8 @@ def all_of(options, shape):
         bitkv(options, shape),
         *(bitkv(options, shape, isa) for isa in forced),
         bitkv_entropy(options, shape),
-        bitnet_cpp(options, shape),
-        llama_cpp(options, shape, "f16"),
-        llama_cpp(options, shape, "q6_K"),
+        *([bitnet_cpp(options, shape)] if shape.i2s else []),
+        *(llama_cpp(options, shape, kind) for kind in shape.llama),
         transformers(options, shape, "sdpa"),
         transformers(options, shape, "eager"),
     ]

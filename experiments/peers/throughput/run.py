@@ -26,7 +26,13 @@ def arguments():
         help="llama-bench of a built bitnet.cpp; also from BITNET_BENCH; without it bitnet.cpp is left out",
     )
     parser.add_argument("--shapes", default="2b-4t,large", help="shapes, separated by commas")
-    parser.add_argument("--layers", type=int, default=0, help="number of layers to keep of each shape, for a trial; 0 keeps all")
+    parser.add_argument(
+        "--smollm2",
+        type=Path,
+        default=os.environ.get("BITKV_SMOLLM2"),
+        help="the file of SmolLM2 for the shape smollm2; also from BITKV_SMOLLM2",
+    )
+    parser.add_argument("--layers", type=int, default=0, help="number of layers to keep of each random shape, for a trial; 0 keeps all")
     parser.add_argument("--isa", default="avx512,avx2", help="instruction sets to run bitkv with, besides its best")
     parser.add_argument("--rounds", type=int, default=3, help="how often each engine runs")
     parser.add_argument("--threads", type=int, default=2, help="threads of each")
@@ -38,6 +44,7 @@ def arguments():
     parser.add_argument("--trial", action="store_true", help="print the table and write nothing")
     options = parser.parse_args()
     options.bitkv, options.work = options.bitkv.resolve(), options.work.resolve()
+    options.smollm2 = Path(options.smollm2).resolve() if options.smollm2 else None
     options.bitnet_bench = Path(options.bitnet_bench).resolve() if options.bitnet_bench else None
     options.llama = engines.has_module("llama_cpp")
     for name in options.shapes.split(","):

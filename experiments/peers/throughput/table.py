@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from statistics import median
 
 # Tests of the peers, and bitkv's engine and test that each is compared with.
@@ -26,10 +27,17 @@ def of(options, commit, measured):
         "rounds": options.rounds,
         "machine": machine(measured),
         "python": platform.python_version(),
-        "command": "run.py " + " ".join(sys.argv[1:]) if options.trial else "experiments/peers/throughput/run.sh",
+        "command": command(sys.argv[1:]),
         "shapes": [of_shape(one) for one in measured],
         "measured": measured,
     }
+
+
+def command(given):
+    """The command line for the record, without the program that run.sh names and without the paths of this machine."""
+    if given[:1] == ["--bitkv"]:
+        given = given[2:]
+    return " ".join(["experiments/peers/throughput/run.sh", *(Path(part).name if part.startswith("/") else part for part in given)])
 
 
 def machine(measured):
@@ -90,7 +98,7 @@ def markdown(s):
         "",
         f"{s['date']}, revision {s['revision'][:12]}, {s['threads']} threads of {machine.get('cpu', 'a processor')} "
         f"({', '.join(machine.get('simd', []))}), {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}, "
-        f"{s['rounds']} rounds in turns; medians (least - most). Random weights. Ratio: bitkv's rate over the peer's, in the median "
+        f"{s['rounds']} rounds in turns; medians (least - most). Random weights, except those of smollm2 in bitkv and llama.cpp. Ratio: bitkv's rate over the peer's, in the median "
         "of the rounds; of entropy, a profile of every head and query position.",
         "",
         f"Ceilings measured in between: {ceilings}.",

@@ -1,4 +1,4 @@
-"""Prefill and decode of a BitNet in transformers: dense bf16 layers of the shape, random numbers, on the CPU.
+"""Prefill and decode of a model in transformers: dense bf16 layers of the shape, random numbers, on the CPU.
 
 It is a separate process, so that its largest memory can be measured. Prints one JSON document.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import BitNetConfig, BitNetForCausalLM, DynamicCache
+from transformers import BitNetConfig, BitNetForCausalLM, DynamicCache, LlamaConfig, LlamaForCausalLM
 
 SHAPE = [
     "vocab_size",
@@ -26,11 +26,13 @@ SHAPE = [
 
 
 def model(config, attention):
-    """Weights of a BitNet unpacked to bf16: what transformers multiplies on a CPU. Their values do not change the time."""
+    """A Llama, or a BitNet whose weights are unpacked to bf16: what transformers multiplies on a CPU. The values of the
+    weights do not change the time."""
     shape = {key: config[key] for key in SHAPE if key in config}
+    kind = (LlamaForCausalLM, LlamaConfig) if config["model_type"] == "llama" else (BitNetForCausalLM, BitNetConfig)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device("meta"):
-        made = BitNetForCausalLM(BitNetConfig(**shape, attn_implementation=attention))
+        made = kind[0](kind[1](**shape, attn_implementation=attention))
     made = made.to_empty(device="cpu").eval()
     torch.manual_seed(0)
     for name, weights in made.named_parameters():
