@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Result and definition, in the order of experiments/README.md; `verify` is compiled in.
+# Result and definition, in the order of experiments/README.md; that of `verify` is compiled in.
 RESULTS="
 verify:
 plain-llama:plain-llama
@@ -24,6 +24,7 @@ head-entropies:head-entropies
 quantisation:quantisation
 schedules:schedules
 retrieval:retrieval
+smollm2-verify:
 smollm2-heads:smollm2/heads
 smollm2-scorers-and-allocators:smollm2/scorers-and-allocators
 smollm2-published-rules:smollm2/published-rules
@@ -34,6 +35,7 @@ for name in "$@"; do
     printf '%s' "$RESULTS" | grep -q "^$name:" || { echo "there is no result $name: name one of" $(printf '%s' "$RESULTS" | cut -d: -f1) >&2; exit 1; }
 done
 [ -z "$(git status --porcelain)" ] || { echo "the tree has uncommitted changes: commit them first, so that manifests name what ran" >&2; exit 1; }
+smollm2=target/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 bitkv() { cargo run --release --locked --quiet -- "$@"; }
 for entry in $RESULTS; do
     name=${entry%%:*} definition=${entry#*:}
@@ -41,11 +43,12 @@ for entry in $RESULTS; do
     if [ $# -eq 0 ] && [ -e "results/$name" ]; then echo "results/$name is there already: left alone"; continue; fi
     folder=results/$name number=2
     while [ -e "$folder" ]; do folder=results/$name-$number number=$((number + 1)); done
-    if [ "$name" = verify ]; then
-        bitkv verify --out "$folder"
-    else
-        bitkv run "experiments/$definition.toml" --out "$folder"
-        rm "$folder/report.html"
-    fi
+    case "$name" in
+        verify) bitkv verify --out "$folder" ;;
+        # In f32 it takes twice as long.
+        smollm2-verify) bitkv verify --model "$smollm2" --arithmetic bf16 --out "$folder" ;;
+        *) bitkv run "experiments/$definition.toml" --out "$folder" ;;
+    esac
+    [ "$name" = verify ] || rm "$folder/report.html"
     find "$folder" -name '*.csv' -exec gzip -9n {} +
 done

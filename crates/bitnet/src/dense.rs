@@ -1,7 +1,7 @@
 //! The embedding and the LM head, used in place from the mapped file.
 
 use bitkv_checkpoint::{Coding, Dense as Stored, StoredTensor};
-use bitkv_kernels::dense::{self, Arithmetic, Dense, Int8, Product};
+use bitkv_kernels::dense::{self, Arithmetic, Dense, Instructions, Int8, Product};
 
 /// An embedding or an LM head.
 pub(crate) struct Matrix {
@@ -18,6 +18,12 @@ impl Matrix {
     /// Sets the arithmetic of products with the matrix.
     pub(crate) fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
         self.arithmetic = arithmetic;
+    }
+
+    /// Returns the instructions that multiply the matrix.
+    pub(crate) fn instructions(&self) -> Instructions {
+        let is_bf16 = matches!(plain_values(self.stored.stored()), Some(Dense::Bf16(_)));
+        dense::instructions(self.arithmetic, is_bf16)
     }
 
     /// Returns the row of each token, `[tokens, hidden]`.

@@ -95,7 +95,10 @@ pub use bitkv_checkpoint::{
     Activation, Architecture, Biases, Checkpoint, Config, FloatType, LinearShape, NormShape, PackedTypes,
     RopeScaling, ScaleRule, TernaryScale, WeightFormat, write_packed,
 };
-pub use bitkv_kernels::{attention::Floats, dense::Arithmetic};
+pub use bitkv_kernels::{
+    attention::Floats,
+    dense::{Arithmetic, Instructions},
+};
 #[cfg(feature = "masked-cache")]
 pub use cache::MaskedCache;
 pub use cache::{Cache, CachePrecision, CacheShape, CacheView, KvCache, Quantisation};

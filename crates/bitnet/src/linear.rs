@@ -2,7 +2,7 @@
 
 use bitkv_checkpoint::{Checkpoint, Linear as Stored, LinearShape};
 use bitkv_kernels::{
-    dense::{self, Arithmetic, Dense, Product},
+    dense::{self, Arithmetic, Dense, Instructions, Product},
     ternary::{self, Quantized},
 };
 use rayon::prelude::*;
@@ -103,6 +103,17 @@ impl Linear {
     pub(crate) fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
         if let Weights::Float(_, own) = &mut self.weights {
             *own = arithmetic;
+        }
+    }
+
+    /// Returns the instructions that multiply the layer; `None` if it is ternary.
+    pub(crate) fn instructions(&self) -> Option<Instructions> {
+        match &self.weights {
+            Weights::Ternary(_) => None,
+            Weights::Float(linear, arithmetic) => {
+                let is_bf16 = matches!(plain_floats(linear), Some(Dense::Bf16(_)));
+                Some(dense::instructions(*arithmetic, is_bf16))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
-use bitkv_kernels::dense::{Arithmetic, Int8};
+use bitkv_kernels::dense::{Arithmetic, Instructions, Int8};
 use candle_core::{Device, Tensor};
 
 use crate::{
@@ -160,11 +160,23 @@ impl Model {
         }
     }
 
+    /// The instructions that multiply dense weights, which are those of the LM head and of full-precision
+    /// layers. If several are used, these are the widest.
+    pub fn dense_instructions(&self) -> Instructions {
+        let layers = self.linears().filter_map(Linear::instructions);
+        let heads = [self.lm_head.as_ref().unwrap_or(&self.embedding).instructions()];
+        layers.chain(heads).max().unwrap_or(Instructions::Vectors)
+    }
+
+    /// The linear layers.
+    fn linears(&self) -> impl Iterator<Item = &Linear> + Clone {
+        let attention = self.layers.iter().flat_map(|layer| layer.attention.linears());
+        attention.chain(self.layers.iter().flat_map(|layer| layer.mlp.linears()))
+    }
+
     /// The forms in which the linear layers take their input.
     pub(crate) fn inputs(&self) -> Inputs {
-        let attention = self.layers.iter().flat_map(|layer| layer.attention.linears());
-        let mlp = self.layers.iter().flat_map(|layer| layer.mlp.linears());
-        let kinds = || attention.clone().chain(mlp.clone()).map(Linear::is_ternary);
+        let kinds = || self.linears().map(Linear::is_ternary);
         Inputs { quantised: kinds().any(|ternary| ternary), floats: kinds().any(|ternary| !ternary) }
     }
 

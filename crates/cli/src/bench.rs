@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let document = measure(&NamedModel { name: &name, random, model: &model }, &request, &BARS)?;
     match arguments.json {
         true => output::json(&document),
-        false => output::text(&table::text(&document)),
+        false => output::tables(&table::tables(&document)),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&comparison);
     }
-    output::text(&render_comparison_terminal(&comparison))?;
+    output::text(&render_comparison_terminal(&comparison, output::width()))?;
     match &arguments.out {
         Some(path) => output::text(&format!("\nComparison: {}\n", path.display())),
         None => Ok(()),

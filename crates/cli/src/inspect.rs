@@ -48,8 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.summary {
         tables.push(tensors(&held));
     }
-    let text: Vec<String> = tables.iter().map(Table::to_terminal).collect();
-    output::text(&(text.join("\n\n") + "\n"))?;
+    output::tables(&tables)?;
     output::text(&unreadable.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
 }
 

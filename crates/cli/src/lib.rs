@@ -35,6 +35,7 @@ mod profile;
 mod random;
 mod report;
 mod run;
+mod sweep;
 mod trace;
 mod train;
 mod verify;
@@ -152,6 +153,16 @@ commands! {
         "bitkv run head-entropies --out runs/head-entropies" =>
             "Run a definition of the folder experiments by its name.",
     ];
+    /// Compare policies at several budgets, without writing a definition.
+    ///
+    /// The command writes a definition with the controls, prints it, and runs it as
+    /// `bitkv run` does. The run folder keeps it.
+    Sweep = sweep(registry), "--model M --policies P,Q --ratios 2x,4x", [
+        "bitkv sweep --model tiny-gqa --policies snapkv,h2o,adakv --ratios 2x,4x,8x" =>
+            "Compare three policies on the texts of the suite.",
+        "bitkv sweep --model tiny-gqa --policies snapkv,uniform+kvzip --budgets 0.25 --tasks recall --texts my-texts --dry-run" =>
+            "Print the definition of a comparison on own texts and on recall, and estimate what it costs.",
+    ];
     /// Show the report of a finished run, computed again from its rows.
     ///
     /// `--write` also writes the report files again, and `--splice FILE` puts the table of findings into a
@@ -203,7 +214,8 @@ commands! {
     about = "bitkv measures what it costs a BitNet b1.58 model to evict entries from its KV cache: memory, speed and \
              quality for every policy and budget. It also verifies the published claims about the entropy-adaptive KV \
              cache, and reads, converts, examines and benchmarks checkpoints.",
-    after_help = "Every command prints one JSON document with --json. `bitkv COMMAND --help` shows two examples."
+    after_help = "To begin, try one of these:\n  bitkv verify\n  bitkv sweep --model tiny-gqa --policies snapkv,h2o --ratios 2x,4x\n\n\
+                  Every command prints one JSON document with --json. `bitkv COMMAND --help` shows two examples."
 )]
 struct Arguments {
     #[command(subcommand)]

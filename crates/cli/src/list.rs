@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         return splice(arguments.what, path, registry);
     }
     let all = [Topic::Models, Topic::Policies, Topic::Metrics, Topic::Experiments, Topic::Commands];
-    let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
+    let (mut document, mut shown) = (serde_json::Map::new(), Vec::new());
     for topic in all.into_iter().filter(|topic| arguments.what.is_none_or(|chosen| chosen == *topic)) {
         // If everything is listed, a missing folder of experiments is not an error.
         if topic == Topic::Experiments && arguments.what.is_none() && !definitions::folder_exists() {
@@ -56,9 +56,9 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         }
         let (parts, tables) = topic.list(registry)?;
         document.extend(parts.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        texts.extend(tables.iter().map(Table::to_terminal));
+        shown.extend(tables);
     }
-    if arguments.json { output::json(&document) } else { output::text(&texts.join("\n")) }
+    if arguments.json { output::json(&document) } else { output::tables(&shown) }
 }
 
 /// Puts the tables of a topic into a document.

@@ -7,7 +7,8 @@ use bitkv_lab::{
     grid::{self, Estimate, Grid},
     text_use::TextUse,
 };
-use bitkv_report::{RecordedRun, Run, Table, files};
+use bitkv_report::{RecordedRun, Run, Table, files, render_terminal};
+use serde_json::json;
 
 use crate::{bars::BARS, output};
 
@@ -34,6 +35,32 @@ impl FinishedRun {
     /// Returns the number of cells that failed, and of other parts that could not be measured.
     pub(crate) fn failed(&self) -> usize {
         self.recorded.run().rows.iter().filter(|row| row.error.is_some()).count() + self.failures.len()
+    }
+
+    /// Prints the report, or one JSON document.
+    ///
+    /// # Errors
+    /// Returns an error if a part of the run failed.
+    pub(crate) fn show(&self, as_json: bool) -> Result<()> {
+        let (failed, rows) = (self.failed(), self.rows());
+        if as_json {
+            output::json(&json!({
+                "run": self.folder,
+                "rows": rows,
+                "resumed": self.resumed,
+                "failed": failed,
+                "seconds": self.seconds,
+            }))?;
+        } else {
+            output::text(&render_terminal(&self.recorded.run(), output::width()))?;
+            output::text(&format!(
+                "\n{rows} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
+                self.resumed,
+                self.seconds,
+                self.folder.join("report.html").display()
+            ))?;
+        }
+        self.check_failures()
     }
 
     /// Returns an error if a part of the run failed, so that a script does not take the run for a complete
@@ -102,5 +129,5 @@ pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
             format!("{:.0} MB", *bytes as f64 / 1e6),
         ]);
     }
-    output::text(&table.to_terminal())
+    output::tables(&[table])
 }

@@ -43,8 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .map(|&context| Ok(computed_row(&shape, accounting, context)?))
         .collect::<Result<_>>()?;
     if !arguments.json {
-        let text: Vec<String> = tables(&rows).iter().map(|table| table.to_terminal()).collect();
-        return output::text(&text.join("\n"));
+        return output::tables(&tables(&rows));
     }
     let row = |r: &MemoryRow| {
         json!({

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use bitkv_record::one_line;
+use bitkv_report::{LINE_WIDTH, Table};
 use serde::Serialize;
 
 /// Prints `value` as JSON.
@@ -20,6 +21,21 @@ pub(crate) fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Prints tables, with an empty line between them, in the width of the terminal.
+pub(crate) fn tables(tables: &[Table]) -> Result<()> {
+    let texts: Vec<String> = tables.iter().map(|table| table.to_terminal(width())).collect();
+    text(&texts.join("\n"))
+}
+
+/// Returns the number of characters in a line of standard output: the width of the terminal, otherwise the
+/// variable `COLUMNS`, otherwise a width that is readable in a file.
+pub(crate) fn width() -> usize {
+    let terminal = console::Term::stdout();
+    let of_terminal = terminal.is_term().then(|| terminal.size_checked()).flatten();
+    let given = || std::env::var("COLUMNS").ok()?.parse().ok();
+    of_terminal.map(|(_, columns)| usize::from(columns)).or_else(given).unwrap_or(LINE_WIDTH)
 }
 
 /// Writes a file, and replaces an existing one.

@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
             "layers": layers(plan),
         }));
     }
-    output::text(&table(&planned, &policy).to_terminal())
+    output::tables(&[table(&planned, &policy)])
 }
 
 /// Plans for the queries, keys and values of a file.

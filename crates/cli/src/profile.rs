@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if arguments.json {
         output::text(&(profile.to_json()? + "\n"))
     } else {
-        output::text(&table(&profile).to_terminal())
+        output::tables(&[table(&profile)])
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     /// Write report.md, report.html and the figures again. The rows do not change.
     #[arg(long)]
     write: bool,
-    /// Put the table of the run's findings into a Markdown file, between the lines `<!-- findings -->` and
+    /// Put the table of the run's findings into a Markdown file: between the lines `<!-- findings NAME -->`
+    /// and `<!-- /findings NAME -->`, where NAME is the folder of the run, or else `<!-- findings -->` and
     /// `<!-- /findings -->`.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         folder.display()
     );
     if let Some(path) = &arguments.splice {
-        splice_into(path, "findings", &findings(&run))?;
+        splice_into(path, &place(path, folder), &findings(&run))?;
     }
     if arguments.write {
         write(folder, &files(&run))?;
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.json {
         true => output::json(&claims::verification(&run)),
         false => {
-            output::text(&render_terminal(&run))?;
+            output::text(&render_terminal(&run, output::width()))?;
             let spliced =
                 arguments.splice.iter().map(|path| format!("\n{}: findings updated\n", path.display()));
             let written =
@@ -57,6 +58,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             output::text(&spliced.chain(written).collect::<String>())
         }
     }
+}
+
+/// Returns the name of the place for the findings of a run in a document: its own place, if there is one.
+fn place(document: &Path, run: &Path) -> String {
+    let own = run.file_name().map(|name| format!("findings {}", name.to_string_lossy()));
+    let text = fs::read_to_string(document).unwrap_or_default();
+    own.filter(|own| text.contains(&format!("<!-- {own} -->"))).unwrap_or_else(|| "findings".to_owned())
 }
 
 /// Puts a table between the markers `name` of a document.

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::grid::{Grid, GridOptions};
-use bitkv_report::render_terminal;
-use serde_json::json;
+use bitkv_record::EXAMPLE;
 
 use crate::{bars::BARS, definitions, measuring, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The definition: a TOML file, or the name of one in `experiments/`.
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "example"])]
     definition: Option<PathBuf>,
+    /// Print a definition with all keys and comments, and run nothing.
+    #[arg(long)]
+    example: bool,
     /// List the definitions in `experiments/` with their questions, and run nothing.
     #[arg(long)]
     list: bool,
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
+    if arguments.example {
+        return output::text(EXAMPLE);
+    }
     let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
         return list(arguments);
     };
@@ -44,33 +49,13 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     }
     let stem = path.file_stem().map(|stem| stem.to_owned()).unwrap_or_default();
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
-    let finished = measuring::run(&grid, &folder)?;
-    let (run, failed) = (finished.recorded.run(), finished.failed());
-    if arguments.json {
-        output::json(&json!({
-            "run": finished.folder,
-            "rows": finished.rows(),
-            "resumed": finished.resumed,
-            "failed": failed,
-            "seconds": finished.seconds,
-        }))?;
-        return finished.check_failures();
-    }
-    output::text(&render_terminal(&run))?;
-    output::text(&format!(
-        "\n{} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
-        finished.rows(),
-        finished.resumed,
-        finished.seconds,
-        finished.folder.join("report.html").display()
-    ))?;
-    finished.check_failures()
+    measuring::run(&grid, &folder)?.show(arguments.json)
 }
 
 fn list(arguments: &Arguments) -> Result<()> {
     let definitions = definitions::read()?;
     match arguments.json {
         true => output::json(&definitions::document(&definitions)),
-        false => output::text(&definitions::table(&definitions).to_terminal()),
+        false => output::tables(&[definitions::table(&definitions)]),
     }
 }

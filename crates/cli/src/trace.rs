@@ -126,8 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&document(&model, engine, &trace, &top));
     }
-    let tables = [steps(&model, &trace), next(&model, &top)].map(|table| table.to_terminal());
-    output::text(&tables.join("\n"))
+    output::tables(&[steps(&model, &trace), next(&model, &top)])
 }
 
 fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Result<Trace> {

@@ -101,7 +101,8 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         output::json(&document)?;
         return finished.check_failures();
     }
-    output::text(&render_terminal(&run))?;
-    output::text(&format!("\nReport: {}\n", finished.folder.join("report.html").display()))?;
+    // The last lines are the verdicts.
+    output::text(&format!("Report: {}\n\n", finished.folder.join("report.html").display()))?;
+    output::text(&render_terminal(&run, output::width()))?;
     finished.check_failures()
 }

@@ -85,13 +85,18 @@ fn name_and_number(path: &Path) -> (String, u32) {
 }
 
 #[test]
-fn the_readme_says_what_its_run_says() {
-    let newest = runs().into_iter().filter(|path| name_and_number(path).0 == "verify");
-    let newest = newest.max_by_key(|path| name_and_number(path).1).unwrap();
-    let recorded = RecordedRun::read(&newest).unwrap();
+fn the_readme_says_what_its_runs_say() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let due = splice(&readme, "findings", &findings(&recorded.run())).unwrap();
-    let folder = format!("results/{}", newest.file_name().unwrap().to_string_lossy());
-    assert!(due == readme, "run `bitkv report {folder} --splice README.md`");
-    assert!(readme.contains(&format!("`{folder}`")), "README.md does not name {folder}");
+    let newest = |name: &str| {
+        let of_name = runs().into_iter().filter(|path| name_and_number(path).0 == name);
+        of_name.max_by_key(|path| name_and_number(path).1).unwrap()
+    };
+    for (place, name) in [("findings", "verify"), ("findings smollm2-verify", "smollm2-verify")] {
+        let newest = newest(name);
+        let recorded = RecordedRun::read(&newest).unwrap();
+        let due = splice(&readme, place, &findings(&recorded.run())).unwrap();
+        let folder = format!("results/{}", newest.file_name().unwrap().to_string_lossy());
+        assert!(due == readme, "run `bitkv report {folder} --splice README.md`");
+        assert!(readme.contains(&format!("`{folder}`")), "README.md does not name {folder}");
+    }
 }

@@ -118,6 +118,17 @@ fn a_report_follows_from_rows_alone(place: &Place, document: &Value) {
         readme.starts_with("# Title\n<!-- findings -->\n| claim |")
             && readme.ends_with("<!-- /findings -->\nend\n")
     );
+    // A place with the name of the run comes first.
+    bare.write(
+        "README.md",
+        "<!-- findings -->\nkept\n<!-- /findings -->\n<!-- findings small -->\n<!-- /findings small -->\n",
+    );
+    bare.text(&splice);
+    let readme = fs::read_to_string(bare.path("README.md")).unwrap();
+    assert!(
+        readme.starts_with("<!-- findings -->\nkept\n<!-- /findings -->\n<!-- findings small -->\n| claim"),
+        "{readme}"
+    );
     bare.write("README.md", "# Title\n");
     bare.refuses(&splice, &["README.md has no place for findings: put the lines", "<!-- findings -->"]);
 }

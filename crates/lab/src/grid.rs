@@ -232,8 +232,9 @@ fn fingerprint(grid: &Grid) -> String {
     let profiles = grid.profiles.iter().map(|job| job.name().to_owned());
     let memory = grid.memory.iter().map(|job| job.name().to_owned());
     let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
-    let isa = key::isa_class().to_string();
-    let first = [grid.definition.sha256(), grid.code.clone(), isa, grid.reading()];
+    let loaded = grid.jobs.iter().map(|job| &*job.loaded).chain(grid.profiles.iter().map(|job| job.loaded()));
+    let isas: Vec<String> = loaded.map(|loaded| key::isa_class(loaded).to_string()).collect();
+    let first = [grid.definition.sha256(), grid.code.clone(), isas.join(" "), grid.reading()];
     let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(profiles).chain(memory);
     sha256_of_parts(parts.chain(calibration))
 }

@@ -29,8 +29,9 @@
 //!
 //! [`tasks`] generates retrieval contexts with questions, [`calibration`] provides numbers about heads that
 //! policies need (such as entropies, from [`profile`]), [`generation`] evicts during ordinary generation,
-//! [`tensors`] plans for models that bitkv cannot run, and [`verification`] makes the definition of the
-//! published claims. This crate only measures; `bitkv-report` interprets the rows.
+//! [`tensors`] plans for models that bitkv cannot run, [`verification`] makes the definition of the published
+//! claims, and [`sweep`] that of a comparison of policies. This crate only measures; `bitkv-report`
+//! interprets the rows.
 
 #![forbid(unsafe_code)]
 
@@ -49,6 +50,7 @@ pub mod plan_export;
 pub mod profile;
 pub mod reconstruction;
 mod registry;
+pub mod sweep;
 pub mod tasks;
 pub mod tensors;
 pub mod text_use;

@@ -1,5 +1,5 @@
 //! Retrieval tasks that any tokenizer can express: a context made of single-token words, and questions about
-//! it.
+//! it. One task, `needle-in-prose`, is made of sentences.
 //!
 //! [`draw`] makes a [`Retrieval`] (a context and its [`Question`]s) from the [`Words`] of a model's
 //! vocabulary. Every question has one answer, which the context alone determines, so a model with the full
@@ -11,6 +11,7 @@ mod common_words;
 mod copy;
 mod deck;
 mod haystack;
+mod needle_in_prose;
 mod needles;
 mod passkey;
 mod positions;
@@ -39,7 +40,7 @@ struct Task {
 }
 
 /// The tasks that ask questions.
-static TASKS: [Task; 7] = [
+static TASKS: [Task; 8] = [
     Task { kind: TaskKind::Passkey, salt: Some(0), draw: passkey::draw },
     Task { kind: TaskKind::Needles, salt: Some(1), draw: needles::draw },
     Task { kind: TaskKind::Variables, salt: Some(2), draw: variables::draw },
@@ -47,6 +48,7 @@ static TASKS: [Task; 7] = [
     Task { kind: TaskKind::Recall, salt: Some(4), draw: recall::draw },
     Task { kind: TaskKind::RecallTogether, salt: None, draw: recall_together::draw },
     Task { kind: TaskKind::Copy, salt: Some(5), draw: copy::draw },
+    Task { kind: TaskKind::NeedleInProse, salt: Some(6), draw: needle_in_prose::draw },
 ];
 
 /// Returns the kinds of task that ask questions, in the order of the documentation.
@@ -116,8 +118,8 @@ pub struct Retrieval {
 /// token. A context of [`TaskKind::RecallTogether`] has only as many tokens as whole lines fill.
 ///
 /// The same arguments always give the same context. Kinds with a single fact or passage
-/// ([`TaskKind::Passkey`], [`TaskKind::Copy`]) put it at depth 0, 0.1, ... 1 for the indices 0 to 10, and
-/// then start again at 0.
+/// ([`TaskKind::Passkey`], [`TaskKind::Copy`], [`TaskKind::NeedleInProse`]) put it at depth 0, 0.1, ... 1 for
+/// the indices 0 to 10, and then start again at 0.
 ///
 /// # Errors
 /// Returns an error if the kind asks no questions, or if the length or the vocabulary does not suit it; the

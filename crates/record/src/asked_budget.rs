@@ -10,7 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How much of a cache to keep. In definitions and rows it is a text such as `0.5`, `64 tokens`, `32 KiB`,
-/// `ratio 0.8` or `0.5 by entropy-global`. The reader also accepts a unit without the space before it.
+/// `ratio 0.8` or `0.5 by entropy-global`. The reader also accepts a unit without the space before it, and
+/// `4x` for a cache that is four times smaller, which is the fraction 0.25.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum AskedBudget {
@@ -106,6 +107,11 @@ impl FromStr for AskedBudget {
             };
             return rule.trim().parse().map(|rule| Self::Realised(fraction, rule));
         }
+        if let Some(times) = text.strip_suffix('x') {
+            let times =
+                times.trim_end().parse().ok().filter(|times: &f64| *times >= 1.0 && times.is_finite());
+            return Self::fraction(times.ok_or_else(not_a_budget)?.recip());
+        }
         let (number, unit) = units::split(text).ok_or_else(not_a_budget)?;
         if number == 0 {
             return Err(ValueError::KeepsNothing { text: text.to_owned() });
@@ -149,6 +155,9 @@ mod tests {
             ("64tokens", "64 tokens"),
             ("1token", "1 token"),
             (" 64  tokens ", "64 tokens"),
+            ("4x", "0.25"),
+            ("2.5 x", "0.4"),
+            ("1x", "1.0"),
             ("ratio  0.80", "ratio 0.8"),
             ("ratio 0", "1.0"),
             ("ratio -0.0", "1.0"),
@@ -173,6 +182,9 @@ mod tests {
             ("-1 B", "is not a budget"),
             ("99999999999 GiB", "is not a budget"),
             ("half", "is not a budget"),
+            ("x", "is not a budget"),
+            ("0.5x", "is not a budget"),
+            ("infx", "is not a budget"),
             (
                 "ratio 1",
                 "ratio 1 is outside [0, 1): write the fraction of the cache to remove, such as 'ratio 0.8'",

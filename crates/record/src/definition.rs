@@ -35,44 +35,23 @@ const FORMAT: usize = 1;
 /// negative.
 const REFUTED: &str = "refuted";
 
+/// A definition with every key and its values, as `bitkv run --example` prints it.
+pub const EXAMPLE: &str = include_str!("definition/example.toml");
+
 /// A file of experiments. Any change to it changes [`Definition::sha256`].
 ///
+/// [`EXAMPLE`] shows all keys:
+///
+/// ```toml
+#[doc = include_str!("definition/example.toml")]
 /// ```
-/// # use bitkv_record::{AskedBudget, Definition};
-/// let text = r#"
-/// analysis = """
-/// Does it pay to give wide heads more of the cache? Refuted if, at budget 0.25, the 95 % interval of the
-/// paired difference in KL (entropy minus uniform) includes zero or is above it."""
 ///
-/// [[experiment]]
-/// name = "wide-heads"                      # lower-case letters, digits, hyphens
-/// models = ["tiny-gqa"]                    # as --model takes them, or {name = "x", model = "A/m"}
-/// texts = "evaluation"                     # or a folder
-/// context = 896                            # tokens in the cache when it is compressed
-/// horizon = 127                            # tokens scored after that
-/// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]   # "ratio 0.8" removes 0.8 of the cache, as in kvpress
-/// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
-///
-/// ## The keys below are optional. Each shows its default, and the comment other values.
-/// pairs = [["entropy+recency", "uniform+recency"]]   # differences to report; default: no pairs
-/// forms = ["true"]                         # "plain-llama"
-/// when = ["once"]                          # "chunked", "decoding", {prefill-chunk = 128, every = 16}
-/// positions = ["original"]                 # "rerotated"
-/// kv = ["f16"]                             # "int8", "int4", "kivi4", "kivi2"
-/// equal = "tokens"                         # "bytes", if kv lists several formats
-/// metrics = ["kl", "attention", "output-error", "free-running"]   # "form", "timing"
-/// tasks = ["text"]                  # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
-/// calibration = {tokens = 512, texts = "calibration"}   # {profile = "file.json"}; head-scores = "file.json"
-/// seeds = [0]
-/// draws = 1                                # 16: every random policy has 16 seeds, and reports average them
-/// equivalence = {kl = 0.001}               # {agreement = 0.01, accuracy = 0.05}; default: not tested
-/// controls = true                          # false needs a reason in the analysis below
-/// analysis = "Remarks."
-/// "#;
-/// let definition = Definition::from_toml(text, "wide-heads.toml")?;
+/// ```
+/// use bitkv_record::{AskedBudget, Definition, EXAMPLE};
+/// let definition = Definition::from_toml(EXAMPLE, "wide-heads.toml")?;
 /// assert_eq!(definition.experiments[0].budgets[1], AskedBudget::Fraction(0.25));
 ///
-/// let wrong = Definition::from_toml(&text.replace("horizon =", "horizons ="), "wide-heads.toml");
+/// let wrong = Definition::from_toml(&EXAMPLE.replace("horizon =", "horizons ="), "wide-heads.toml");
 /// assert!(wrong.unwrap_err().to_string().starts_with(
 ///     "'wide-heads.toml', experiment 'wide-heads': \
 ///      there is no key 'horizons': remove it, or write 'horizon'"

@@ -56,7 +56,7 @@ pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
 pub use definition::{
-    CalibrationSettings, Definition, Equivalence, Experiment, GridTask, ListedModel, MemoryStudy,
+    CalibrationSettings, Definition, EXAMPLE, Equivalence, Experiment, GridTask, ListedModel, MemoryStudy,
     ProfileStudy, TextSource,
 };
 pub use definition_error::DefinitionError;

@@ -137,6 +137,8 @@ named! {
         "Lines of keys and values. One continuation asks for the values of twenty keys.";
     Copy = "copy",
         "Lines of random words. The question is the beginning of a line; the answer is the rest of it.";
+    NeedleInProse = "needle-in-prose",
+        "A sentence with a number in a piece of prose. The question is the sentence up to its number.";
 
     /// What is equal when KV formats are compared.
     Equal, "quantity to hold equal";
@@ -166,6 +168,8 @@ named! {
     /// A class of instruction sets that give the same numbers, bit for bit.
     IsaClass, "class of instruction sets";
     Vector = "vector", "AVX2, AVX-512, AMX or NEON.";
+    Dots = "avx512-bf16", "Dot products of AVX-512 BF16 multiply dense weights.";
+    Tiles = "amx", "Tiles of AMX multiply dense weights.";
     Scalar = "scalar", "Plain loops, which add numbers in another order.";
 
     /// The kind of weights that a model was trained with.

@@ -30,8 +30,8 @@ pub enum ValueError {
     )]
     NoUnit { number: i64 },
     #[error(
-        "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB), \
-         'ratio 0.8' or '0.5 by entropy-global'"
+        "'{text}' is not a budget: write a fraction such as 0.5, '4x' for a cache four times smaller, '64 tokens', \
+         '32 KiB' (B, KiB, MiB, GiB), 'ratio 0.8' or '0.5 by entropy-global'"
     )]
     NotABudget { text: String },
     #[error("'{text}' keeps nothing: write at least 1")]

@@ -8,12 +8,12 @@ fn full_report(run: &Run<'_>) -> Document {
     kinds::mark(Document::new(sections::title(run), sections::full(run)), run)
 }
 
-/// Returns a short report as plain text for a terminal. It has the verdicts and key numbers of the claims,
-/// and for each experiment the self-check, the failures, and KL, agreement and right answers by policy and
-/// budget. The other two forms have everything.
-pub fn render_terminal(run: &Run<'_>) -> String {
+/// Returns a short report as plain text for a terminal of `width` characters. It has the verdicts and key
+/// numbers of the claims, and for each experiment the self-check, the failures, and KL, agreement and right
+/// answers by policy and budget. The other two forms have everything.
+pub fn render_terminal(run: &Run<'_>, width: usize) -> String {
     let document = Document { title: sections::title(run), blocks: sections::brief(run) };
-    render::terminal(&kinds::mark(document, run))
+    render::terminal(&kinds::mark(document, run), width)
 }
 
 /// Returns the full report as Markdown. It refers to the files that [`figures`] returns.

@@ -58,6 +58,29 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Does the same as [`wrapped`], but also breaks words that are longer than `width`, such as the
+/// specification of a policy, after commas and similar characters.
+pub(crate) fn broken(text: &str, width: usize) -> Vec<String> {
+    let breaks = |c: char| [',', '{', '/', '+', '|'].contains(&c);
+    let mut lines = Vec::new();
+    for line in wrapped(text, width) {
+        if line.chars().count() <= width {
+            lines.push(line);
+            continue;
+        }
+        // The line is a single word.
+        let mut piece = String::new();
+        for part in line.split_inclusive(breaks) {
+            if !piece.is_empty() && piece.chars().count() + part.chars().count() > width {
+                lines.push(std::mem::take(&mut piece));
+            }
+            piece.push_str(part);
+        }
+        lines.push(piece);
+    }
+    lines
+}
+
 /// Escapes text for a terminal: the result is one line without escape sequences.
 pub(crate) fn terminal(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -94,6 +117,10 @@ mod tests {
         assert_eq!(
             wrapped("one two  three ausgesprochenlang é", 8),
             ["one two", "three", "ausgesprochenlang", "é"]
+        );
+        assert_eq!(
+            broken("an uniform+window{kernel=7,recent=0} x", 14),
+            ["an", "uniform+", "window{", "kernel=7,", "recent=0}", "x"]
         );
         assert_eq!(shell("--model"), "--model");
         assert_eq!(shell("it's"), r"'it'\''s'");

@@ -6,6 +6,7 @@ use bitkv_record::WeightKind;
 
 use crate::Run;
 use crate::block::{Block, Document};
+use crate::table::Table;
 
 /// The kind of weights of each model, by name. It is empty if all models are ternary.
 struct Kinds<'a>(BTreeMap<&'a str, WeightKind>);
@@ -49,6 +50,12 @@ impl<'a> Kinds<'a> {
     }
 }
 
+/// Adds the kind of weights to the cells of a table.
+pub(crate) fn mark_table(table: &mut Table, run: &Run<'_>) {
+    let kinds = Kinds::new(run);
+    table.edit_texts(|text| kinds.mark(text));
+}
+
 /// Adds the kind of weights to every heading, table and figure of a report that names a model.
 pub(crate) fn mark(mut document: Document, run: &Run<'_>) -> Document {
     let kinds = Kinds::new(run);
@@ -57,11 +64,13 @@ pub(crate) fn mark(mut document: Document, run: &Run<'_>) -> Document {
     document
 }
 
-/// Returns the end of the first mention of a name that is not a part of a longer name.
+/// Returns the end of the first mention of a name that is neither a part of a longer name nor an argument of
+/// a command.
 fn end_of_name(text: &str, name: &str) -> Option<usize> {
     let joins = |c: char| c.is_alphanumeric() || ['+', '-', '_', '/'].contains(&c);
     text.match_indices(name).map(|(start, _)| (start, start + name.len())).find_map(|(start, end)| {
-        let before = text[..start].chars().next_back().is_some_and(joins);
+        let before = &text[..start];
+        let before = before.ends_with("--model ") || before.chars().next_back().is_some_and(joins);
         let mut rest = text[end..].chars();
         let after = match rest.next() {
             Some('.') => rest.next().is_some_and(joins),
@@ -82,6 +91,7 @@ mod tests {
             ("m", "m (ternary)"),
             ("KL of m-2, by budget", "KL of m-2 (control), by budget"),
             ("m and m-2.", "m (ternary) and m-2 (control)."),
+            ("bitkv memory --model m --json", "bitkv memory --model m --json"),
             ("m+plain-llama, m.gguf, x/m, m_1", "m+plain-llama, m.gguf, x/m, m_1"),
         ] {
             let mut text = text.to_owned();

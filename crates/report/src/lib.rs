@@ -45,7 +45,7 @@ pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
 pub use run::{RecordedRun, Run};
 pub use splice::{SpliceError, findings, metrics, splice};
-pub use table::{Align, Table};
+pub use table::{Align, LINE_WIDTH, Table};
 
 /// Returns the distinct values in the order of their first appearance.
 fn unique<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -79,7 +79,24 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
         )
     };
     blocks.extend(folder.map(|folder| Block::Text(pointer(folder))));
+    // The verdicts come again at the end, which a terminal still shows when everything else has scrolled by.
+    if !claims.is_empty() {
+        let verdict = |claim: &Claim| {
+            format!("{}: {}{}", claim.verdict.name().to_uppercase(), claim.title, because(claim))
+        };
+        blocks.push(Block::Heading(2, "Verdicts".to_owned()));
+        blocks.push(Block::List(claims.iter().map(verdict).collect()));
+    }
     blocks
+}
+
+/// Returns the reason for a verdict, which begins with a comma: the statement that decides it, with its
+/// numbers. It is empty if no statement was decided.
+fn because(claim: &Claim) -> String {
+    let Some(statement) = claim.deciding() else { return String::new() };
+    let holds = if statement.holds == Some(true) { "holds" } else { "does not hold" };
+    let published = statements::published_text(&statement.published);
+    format!(", because this {holds}: {}: {} ({published})", statement.text, statement.measured)
 }
 
 /// Says which models the verdicts rest on, what "holds" means for them, and how much of the claims was
@@ -114,10 +131,12 @@ fn basis(run: &Run<'_>, claims: &[Claim]) -> String {
 
 /// Returns the tables of verdicts and of key numbers.
 fn summary(claims: &[Claim]) -> Vec<Block> {
-    let mut verdicts = Table::titled("Verdicts", "claim|verdict|statements");
-    verdicts.extend(
-        claims.iter().map(|claim| vec![claim.title.clone(), claim.verdict.name().to_owned(), counts(claim)]),
-    );
+    let mut verdicts = Table::titled("Verdicts", "claim|verdict|because|statements");
+    verdicts.extend(claims.iter().map(|claim| {
+        let because = because(claim);
+        let because = because.trim_start_matches(", because ").to_owned();
+        vec![claim.title.clone(), claim.verdict.name().to_owned(), because, counts(claim)]
+    }));
     verdicts.note(VERDICT_NOTE);
     let mut numbers = Table::titled("Key numbers", "number|published|this run");
     numbers.extend(claims.iter().flat_map(|claim| claim.key_numbers.clone()).map(Vec::from));

@@ -1,7 +1,7 @@
 //! Tables that are generated into documents: the findings of a run, and the list of metrics.
 
 use crate::table::Table;
-use crate::{Run, claims};
+use crate::{Run, claims, kinds};
 use bitkv_record::{Column, GridRow, HeadRow, Measure, MemoryRow, Row, TimingRow};
 
 /// Returns the findings of a run as a Markdown table: the key numbers of each claim with its verdict.
@@ -13,6 +13,7 @@ pub fn findings(run: &Run<'_>) -> String {
             table.push(vec![what, published, found, verdict.to_owned()]);
         }
     }
+    kinds::mark_table(&mut table, run);
     table.to_bare_markdown()
 }
 

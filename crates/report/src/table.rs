@@ -9,8 +9,9 @@ const NAME_LENGTH: usize = 40;
 /// The largest width of a column in a terminal, in characters, unless a single word is wider.
 const CELL_WIDTH: usize = 44;
 
-/// The largest width of a sentence in a terminal, in characters.
-pub(crate) const LINE_WIDTH: usize = 120;
+/// The largest width of a sentence in a terminal, in characters. It is also the width of a table whose reader
+/// is not a terminal.
+pub const LINE_WIDTH: usize = 120;
 
 /// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,28 +130,33 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Returns the table as aligned plain text. Long sentences wrap within their column.
-    pub fn to_terminal(&self) -> String {
-        let titles: Vec<Vec<String>> =
-            self.columns.iter().map(|(title, _)| vec![escape::terminal(title)]).collect();
-        let wrapped = |row: &Vec<String>| row.iter().map(|cell| escape::wrapped(cell, CELL_WIDTH)).collect();
-        let rows: Vec<Vec<Vec<String>>> = self.rows.iter().map(wrapped).collect();
-        let width = |i: usize| {
-            let lines = std::iter::once(&titles).chain(&rows).flat_map(|row| &row[i]);
-            lines.map(|line| line.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+    /// Returns the table as aligned plain text of at most `width` characters per line. Long sentences wrap
+    /// within their column. A table whose words and numbers need more characters is wider.
+    pub fn to_terminal(&self, width: usize) -> String {
+        let columns: Vec<Column> = (0..self.columns.len()).map(|i| self.column(i)).collect();
+        let columns = narrowed(columns, width);
+        let widths: Vec<usize> = columns.iter().map(|column| column.width).collect();
+        let row = |i: usize| columns.iter().map(|column| column.cells[i].clone()).collect::<Vec<_>>();
         let rule: Vec<Vec<String>> = widths.iter().map(|&width| vec!["-".repeat(width)]).collect();
+        let sentence = |text: &str| escape::wrapped(text, width.min(LINE_WIDTH)).join("\n") + "\n";
 
-        let mut text = escape::wrapped(&self.caption, LINE_WIDTH).join("\n") + "\n";
-        text += &self.lines(&titles, &widths);
+        let mut text = sentence(&self.caption);
+        text += &self.lines(&row(0), &widths);
         text += &self.lines(&rule, &widths);
-        for (i, row) in rows.iter().enumerate() {
+        for i in 0..self.rows.len() {
             text.extend(self.group_at(i).map(|label| escape::terminal(label) + "\n"));
-            text += &self.lines(row, &widths);
+            text += &self.lines(&row(i + 1), &widths);
         }
-        text.extend(self.notes.iter().map(|note| escape::wrapped(note, LINE_WIDTH).join("\n") + "\n"));
+        text.extend(self.notes.iter().map(|note| sentence(note)));
         text
+    }
+
+    /// Returns a column of the terminal with its natural width.
+    fn column(&self, i: usize) -> Column {
+        let title = [&self.columns[i].0].into_iter();
+        let texts: Vec<String> = title.chain(self.rows.iter().map(|row| &row[i])).cloned().collect();
+        let cells = texts.iter().map(|text| escape::wrapped(text, CELL_WIDTH)).collect();
+        Column::new(texts, cells, self.columns[i].1)
     }
 
     /// Returns the lines of one row of plain text.
@@ -237,6 +243,48 @@ impl Table {
     }
 }
 
+/// A column of a table in a terminal: its title and its cells, wrapped to lines.
+struct Column {
+    texts: Vec<String>,
+    align: Align,
+    cells: Vec<Vec<String>>,
+    /// The width of the widest line, in characters.
+    width: usize,
+}
+
+impl Column {
+    fn new(texts: Vec<String>, cells: Vec<Vec<String>>, align: Align) -> Self {
+        let width = cells.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
+        Self { texts, align, cells, width }
+    }
+
+    /// Returns the column with narrower lines, or `None` if it has numbers or nothing in it can be broken.
+    fn narrower(&self) -> Option<Self> {
+        if self.align == Align::Right {
+            return None;
+        }
+        let most = self.width.saturating_sub(1).min(CELL_WIDTH);
+        let cells = self.texts.iter().map(|text| escape::broken(text, most)).collect();
+        let column = Self::new(self.texts.clone(), cells, self.align);
+        (column.width < self.width).then_some(column)
+    }
+}
+
+/// Returns the columns with lines short enough that they fit into `width` characters side by side, if their
+/// words allow it. The widest column becomes narrower first.
+fn narrowed(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
+    let total = |columns: &[Column]| columns.iter().map(|column| column.width + 2).sum::<usize>();
+    while total(&columns) > width.saturating_add(2) {
+        let mut widest: Vec<usize> = (0..columns.len()).collect();
+        widest.sort_by_key(|&i| std::cmp::Reverse(columns[i].width));
+        match widest.into_iter().find_map(|i| Some((i, columns[i].narrower()?))) {
+            Some((i, column)) => columns[i] = column,
+            None => break,
+        }
+    }
+    columns
+}
+
 /// Pads a text to a width.
 fn pad(text: &str, width: usize, align: Align) -> String {
     match align {
@@ -273,7 +321,7 @@ full †      0  10
 a|b<    12.25   -
 † note
 ";
-        assert_eq!(example().to_terminal(), expected);
+        assert_eq!(example().to_terminal(80), expected);
     }
 
     #[test]
@@ -290,7 +338,20 @@ reason                                      n
 The published formula counts embeddings at  7
 1.58 bits, which no runtime does.
 ";
-        assert_eq!(table.to_terminal(), expected);
+        assert_eq!(table.to_terminal(80), expected);
+        let narrow = "\
+c
+reason             n
+-----------------  -
+The published      7
+formula counts
+embeddings at
+1.58 bits, which
+no runtime does.
+";
+        assert_eq!(table.to_terminal(20), narrow);
+        let longest = table.to_terminal(3).lines().map(|line| line.chars().count()).max();
+        assert_eq!(longest, Some("embeddings".len() + 3), "plain words are not broken");
     }
 
     #[test]
@@ -301,7 +362,7 @@ The published formula counts embeddings at  7
         table.push(vec!["recency".into(), "2".into()]);
         table.group("nothing follows");
         assert_eq!(
-            table.to_terminal(),
+            table.to_terminal(80),
             "c\npolicy   n\n-------  -\nfull     1\nrivals & <others>\nrecency  2\n"
         );
         let (markdown, html) = (table.to_markdown(), table.to_html());

@@ -76,7 +76,7 @@ fn differences_are_paired_by_text() {
     assert_eq!(q.kl_nats.unwrap().difference.interval, Some((0.0, 0.0)));
     assert_eq!((p.kept.unwrap().a, p.accuracy), (0.5, None));
 
-    for text in [render_comparison_markdown(&found), render_comparison_terminal(&found)] {
+    for text in [render_comparison_markdown(&found), render_comparison_terminal(&found, 120)] {
         assert!(text.contains("A: A-run, B: B-run\n"), "{text}");
         assert!(text.contains("an interval that does not include 0 is a"), "{text}");
         assert!(text.contains("first, m: KL, nats") && text.contains("same in both runs: 1."), "{text}");
@@ -99,7 +99,7 @@ fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
     assert_eq!((found.matched, found.only_a, found.only_b, found.failed), (4, 1, 2, 1));
     let p = &found.groups.iter().find(|group| group.policy == "p").unwrap();
     assert_eq!((p.texts, p.kl_nats.unwrap().a), (1, 3.0));
-    let text = render_comparison_terminal(&found);
+    let text = render_comparison_terminal(&found, 120);
     for sentence in ["Cells only in A-run: 1.", "Cells only in B-run: 2.", "in no table: 1."] {
         assert!(text.contains(sentence), "{text}");
     }
@@ -116,13 +116,13 @@ fn runs_without_a_common_text_say_so() {
     let sentence = "No text is in both runs; only generated contexts were compared.";
     let different = compared(&with_a_passkey("a"), &with_a_passkey("b"));
     assert_eq!((different.matched, different.identical, different.only_generated), (1, 1, true));
-    for text in [render_comparison_markdown(&different), render_comparison_terminal(&different)] {
+    for text in [render_comparison_markdown(&different), render_comparison_terminal(&different, 120)] {
         assert!(text.contains("All 1 cells") && text.contains(sentence), "{text}");
     }
     let alike = compared(&with_a_passkey("a"), &with_a_passkey("a"));
     let without_texts = compared(&with_a_passkey("a")[..1], &with_a_passkey("b")[..1]);
     for comparison in [alike, without_texts] {
-        assert!(!render_comparison_terminal(&comparison).contains("No text"), "{comparison:?}");
+        assert!(!render_comparison_terminal(&comparison, 120).contains("No text"), "{comparison:?}");
     }
 }
 

@@ -258,7 +258,7 @@ fn times_have_a_table_if_they_were_measured() {
 
 #[test]
 fn a_terminal_and_a_page_say_the_same() {
-    let terminal = with(&grid(), &[], render_terminal);
+    let terminal = with(&grid(), &[], |run| render_terminal(run, 120));
     in_order(
         &terminal,
         &["== first ==", "Self-check", "mean over 9 texts: KL, nats", "uniform+recency", "runs/x"],

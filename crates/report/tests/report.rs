@@ -37,7 +37,7 @@ fn the_page_is_well_formed_and_self_contained() {
 fn every_form_gives_verdicts_numbers_command_and_limits() {
     let recorded = recorded();
     let run = recorded.run();
-    let (page, markdown, terminal) = (render_html(&run), render_markdown(&run), render_terminal(&run));
+    let (page, markdown, terminal) = (render_html(&run), render_markdown(&run), render_terminal(&run, 120));
     assert!(page.contains("Verdict: does not hold") && page.contains("class=\"verdict does-not-hold\""));
     assert!(markdown.contains("> Verdict: **does not hold**"));
     assert!(terminal.contains(": DOES NOT HOLD =="), "{terminal}");
@@ -83,7 +83,7 @@ fn the_most_important_sections_come_first() {
 
 #[test]
 fn the_terminal_report_is_short() {
-    let terminal = render_terminal(&recorded().run());
+    let terminal = render_terminal(&recorded().run(), 120);
     let lines = terminal.lines().count();
     assert!(lines < 104, "{lines}\n{terminal}");
     assert!(
@@ -157,7 +157,7 @@ fn a_full_budget_that_changes_something_fails_the_self_check() {
     let mut recorded = recorded();
     let full_budget = recorded.rows.iter_mut().find(|row| row.policy == SNAPKV && row.kl_nats == Some(0.0));
     full_budget.unwrap().kl_nats = Some(0.5);
-    let terminal = render_terminal(&recorded.run());
+    let terminal = render_terminal(&recorded.run(), 120);
     assert!(terminal.contains("Self-check FAILED: 1 of 30"), "{terminal}");
 }
 
@@ -168,7 +168,7 @@ fn an_empty_run_is_still_a_report() {
     recorded.heads.clear();
     recorded.rows.clear();
     markup::check(&render_html(&recorded.run()));
-    assert!(!render_terminal(&recorded.run()).contains("NaN"));
+    assert!(!render_terminal(&recorded.run(), 120).contains("NaN"));
     assert!(figures(&recorded.run()).is_empty());
     assert_eq!(claim(&recorded, 2).verdict, Verdict::NotTested);
 }
@@ -216,7 +216,7 @@ fn a_model_that_only_guesses_decides_nothing() {
     }
     // Bytes do not depend on what the model can do.
     assert_ne!(claim(&recorded, 0).verdict, Verdict::CannotBeDecided);
-    let terminal = render_terminal(&recorded.run());
+    let terminal = render_terminal(&recorded.run(), 120);
     assert!(terminal.contains("CANNOT BE DECIDED ON THIS MODEL"), "{terminal}");
 }
 

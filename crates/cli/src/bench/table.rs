@@ -4,10 +4,10 @@ use bitkv_record::{Ceilings, Throughput, ThroughputRow, Timed};
 use bitkv_report::Table;
 
 /// Returns the tables of rows, ceilings and memory, and of the fits if there are any.
-pub(super) fn text(document: &Throughput) -> String {
+pub(super) fn tables(document: &Throughput) -> Vec<Table> {
     let mut tables = vec![rows(document), ceilings(document), memory(document)];
     tables.extend((!document.fits.is_empty()).then(|| fits(document)));
-    tables.iter().map(Table::to_terminal).collect::<Vec<_>>().join("\n")
+    tables
 }
 
 fn rows(document: &Throughput) -> Table {

@@ -141,6 +141,32 @@ pub enum Arithmetic {
     Bf16,
 }
 
+/// The instructions that multiply dense weights. Each adds in an order of its own, so that results differ in
+/// their last bits.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Instructions {
+    /// Fused multiply-adds in f32, or plain loops with [`Isa::Scalar`].
+    Vectors,
+    /// Dot products of bf16: AVX-512 BF16.
+    Dots,
+    /// Tiles of bf16: AMX.
+    Tiles,
+}
+
+/// Returns the instructions that [`linear`] uses for weights in an arithmetic. `is_bf16` says whether the
+/// weights are stored as bf16.
+pub fn instructions(arithmetic: Arithmetic, is_bf16: bool) -> Instructions {
+    #[cfg(target_arch = "x86_64")]
+    match (arithmetic, packed::Unit::from_isa(isa())) {
+        (Arithmetic::Bf16, Some(packed::Unit::Dots)) => return Instructions::Dots,
+        (Arithmetic::Bf16, Some(packed::Unit::Tiles)) => return Instructions::Tiles,
+        (Arithmetic::F32, Some(packed::Unit::Tiles)) if is_bf16 => return Instructions::Tiles,
+        _ => {}
+    }
+    let _ = (arithmetic, is_bf16);
+    Instructions::Vectors
+}
+
 /// A product with dense weights.
 pub struct Product<'a> {
     /// The weights, `[rows, cols]`.

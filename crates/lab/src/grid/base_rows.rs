@@ -34,7 +34,7 @@ impl BaseRows<'_> {
             model: job.loaded.name.clone(),
             weights: Some(weight_kind(&job.loaded)),
             arithmetic: Some(arithmetic(&job.loaded)),
-            isa: Some(key::isa_class()),
+            isa: Some(key::isa_class(&job.loaded)),
             policy: policy.spec().to_owned(),
             written: seeded.written.clone(),
             role: recorded_role(policy.role()),

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use bitkv_evict::Plan;
-use bitkv_kernels::Isa;
+use bitkv_kernels::{Isa, dense::Instructions};
+use bitkv_models::LoadedModel;
 use bitkv_record::{IsaClass, Named, sha256_of_parts};
 
 use super::{
@@ -37,7 +38,7 @@ impl Keys {
             &grid.reading(),
             &job.calibration.fingerprint,
             &grid.code,
-            isa_class().name(),
+            isa_class(&job.loaded).name(),
         ];
         Keys { job: sha256_of_parts(parts) }
     }
@@ -76,11 +77,14 @@ impl UnitKeys {
     }
 }
 
-/// Returns the class of instruction sets that this process uses. Numbers are the same only within a class.
-pub(super) fn isa_class() -> IsaClass {
-    match bitkv_kernels::isa() {
-        Isa::Scalar => IsaClass::Scalar,
-        _ => IsaClass::Vector,
+/// Returns the class of instruction sets that run a model in this process. Numbers are the same only within a
+/// class.
+pub(super) fn isa_class(loaded: &LoadedModel) -> IsaClass {
+    match (bitkv_kernels::isa(), loaded.model.dense_instructions()) {
+        (Isa::Scalar, _) => IsaClass::Scalar,
+        (_, Instructions::Vectors) => IsaClass::Vector,
+        (_, Instructions::Dots) => IsaClass::Dots,
+        (_, Instructions::Tiles) => IsaClass::Tiles,
     }
 }
 

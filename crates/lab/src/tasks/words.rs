@@ -6,6 +6,8 @@ use bitkv_stats::Rng;
 
 use bitkv_models::LoadedModel;
 
+use super::needle_in_prose::Prose;
+
 use crate::{
     Result,
     error::{bail, ensure},
@@ -43,6 +45,8 @@ pub struct Words {
     pool: Vec<u32>,
     newline: u32,
     bos: Option<u32>,
+    /// The prose of the task `needle-in-prose`; `None` without a tokenizer.
+    prose: Option<Prose>,
 }
 
 impl Words {
@@ -67,7 +71,8 @@ impl Words {
             bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", loaded.name)
         };
         let first = tokenizer.special_tokens().before.first().copied();
-        Words::new(pool, newline, first, &loaded.name)
+        let words = Words::new(pool, newline, first, &loaded.name)?;
+        Ok(Words { prose: Some(Prose::from_tokenizer(tokenizer)?), ..words })
     }
 
     /// Returns words with the given token ids, newline and beginning-of-sequence token. `model` is the name
@@ -91,7 +96,12 @@ impl Words {
                  beginning of a sequence a token of its own"
             );
         }
-        Ok(Words { pool, newline, bos })
+        Ok(Words { pool, newline, bos, prose: None })
+    }
+
+    /// Returns the prose; `None` if the words were not made from a tokenizer.
+    pub(super) fn prose(&self) -> Option<&Prose> {
+        self.prose.as_ref()
     }
 
     /// Returns the number of words.

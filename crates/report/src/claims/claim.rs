@@ -79,6 +79,16 @@ pub fn verdict(statements: &[Statement]) -> Verdict {
 }
 
 impl Claim {
+    /// Returns the statement that decides the claim best: the first that does not hold, or the first that
+    /// holds if all do. It is `None` if no statement was decided.
+    pub fn deciding(&self) -> Option<&Statement> {
+        let counted = |holds| {
+            let mut statements = self.statements.iter();
+            statements.find(move |s| s.role == StatementRole::Claim && s.holds == Some(holds))
+        };
+        counted(false).or_else(|| counted(true))
+    }
+
     /// Returns a claim with the verdict that follows from its statements.
     pub fn new(
         id: ClaimId,

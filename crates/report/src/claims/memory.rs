@@ -23,7 +23,7 @@ const HEADLINE_HEAD: u64 = 32_002 * 1_536;
 const RUNTIME: &str = "The measured share counts what a runtime stores: 2 bits per ternary weight, f16 embeddings and f32 norms. \
 No runtime stores embeddings at 1.58 bits.";
 /// What the statements about most of the memory mean.
-const MOST: &str = "The same rule and the same accounting, what a runtime stores, decide for published and built-in models, each at \
+const MOST: &str = "The same rule and the same accounting, what a runtime stores, decide for all models, each at \
 its longest context.";
 /// The largest difference at which two shares count as the same: one percentage point.
 const TOLERANCE: f64 = 0.01;

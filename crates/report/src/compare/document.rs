@@ -8,9 +8,9 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Axes, ScoredTask};
 
-/// Returns the comparison as plain text for a terminal.
-pub fn render_comparison_terminal(comparison: &Comparison) -> String {
-    render::terminal(&document(comparison))
+/// Returns the comparison as plain text for a terminal of `width` characters.
+pub fn render_comparison_terminal(comparison: &Comparison, width: usize) -> String {
+    render::terminal(&document(comparison), width)
 }
 
 /// Returns the comparison as Markdown.

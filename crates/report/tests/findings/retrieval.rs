@@ -46,7 +46,7 @@ pub(crate) fn abilities() -> Sentence {
     });
     let (least, _) = range(shares.as_flattened());
     Sentence::new(
-        "The built-in models answer at least {} of the questions of every task at up to {} tokens, except \
+        "The built-in models answer at least {} of the questions of every task of single words at up to {} tokens, except \
          `common-words`, which they cannot answer.",
         &[&percent(least), &TOKENS],
         [Check::new(least > 0.5, format!("{shares:?}"))],

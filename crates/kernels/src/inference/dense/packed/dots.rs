@@ -103,7 +103,7 @@ impl<const PARTS: usize> Task<'_, PARTS> {
         }
     }
 
-    /// Computes the sums of all rows for `G` groups of tokens, the first of which starts at token `first`. If
+    /// Computes the sums of all rows for `G` groups of tokens. The first group starts at token `first`. If
     /// there are two groups, both have 16 tokens.
     ///
     /// # Safety

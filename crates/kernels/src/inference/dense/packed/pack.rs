@@ -85,8 +85,8 @@ fn write_tile(tile: &mut [u32], values: &[u16], stride: usize, tokens: usize) {
     }
 }
 
-/// Rounds numbers to the nearest bf16, and ties to the even one. Subnormal numbers become zero, as in products
-/// on these units.
+/// Rounds numbers to the nearest bf16, and ties to the even one. Subnormal numbers become zero, as in
+/// products on these units.
 ///
 /// The instruction packs two registers. A loop over single numbers is compiled to stores of half registers,
 /// which take several times longer on some processors.
