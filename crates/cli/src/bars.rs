@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::interrupt;
 use bitkv_progress::{Progress, Unit};
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
@@ -54,6 +55,10 @@ impl Progress for Bars {
         if let Some(bar) = self.bars().last() {
             bar.shown.set_message(state.to_owned());
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        interrupt::is_asked()
     }
 
     fn end(&self, complete: bool) {

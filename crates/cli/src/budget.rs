@@ -25,10 +25,10 @@ pub(crate) struct BudgetArguments {
 
 /// A number of bytes that may be written with a unit, unlike the plain numbers of other options.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Bytes(usize);
+pub(crate) struct Bytes(pub(crate) usize);
 
 /// Parses a number of bytes that fits into memory.
-fn bytes(text: &str) -> Result<Bytes> {
+pub(crate) fn bytes(text: &str) -> Result<Bytes> {
     let bytes = usize::try_from(parse_bytes(text)?);
     bytes.map(Bytes).with_context(|| format!("'{text}' is more than the memory can hold"))
 }

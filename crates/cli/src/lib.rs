@@ -20,6 +20,7 @@ mod first_tokens;
 mod generate;
 mod input;
 mod inspect;
+mod interrupt;
 mod kv;
 mod list;
 mod lm_head;
@@ -155,8 +156,8 @@ commands! {
     ];
     /// Compare policies at several budgets, without writing a definition.
     ///
-    /// The command writes a definition with the controls, prints it, and runs it as
-    /// `bitkv run` does. The run folder keeps it.
+    /// The command writes a definition with the controls, prints it, and runs it as `bitkv run` does. The run
+    /// folder keeps it. Options that say how to read a model are not part of a definition.
     Sweep = sweep(registry), "--model M --policies P,Q --ratios 2x,4x", [
         "bitkv sweep --model tiny-gqa --policies snapkv,h2o,adakv --ratios 2x,4x,8x" =>
             "Compare three policies on the texts of the suite.",
@@ -243,7 +244,8 @@ pub fn main(registry: &Registry) -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", output::sentence(&error));
-            ExitCode::FAILURE
+            let interrupted = error.downcast_ref::<interrupt::Interrupted>();
+            interrupted.map_or(ExitCode::FAILURE, |interrupted| interrupted.exit_code().into())
         }
     }
 }

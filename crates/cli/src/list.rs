@@ -9,6 +9,7 @@ use bitkv_models::{built_in, published_models};
 use bitkv_record::TaskKind;
 use bitkv_record::{Measure, Named};
 use bitkv_report::{Table, metrics};
+use bitkv_spelling::suggestion;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ enum Topic {
     Models,
     /// Allocators, scorers, rules, presses of kvpress, and presets.
     Policies,
+    /// Settings of papers by name.
+    Presets,
     /// The metrics of an experiment.
     Metrics,
     /// The definitions in the folder experiments.
@@ -33,6 +36,9 @@ enum Topic {
 pub(crate) struct Arguments {
     /// What to list [default: everything].
     what: Option<Topic>,
+    /// Show everything about one policy: an allocator, a scorer, a rule, a press or a preset.
+    #[arg(value_name = "POLICY")]
+    name: Option<String>,
     /// Put the tables of metrics, commands or policies into a Markdown file, each between lines such as
     /// `<!-- metrics -->` and `<!-- /metrics -->`.
     #[arg(long, value_name = "FILE")]
@@ -47,9 +53,20 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         ensure!(!arguments.json, "--splice writes a file and prints no JSON: leave out --json");
         return splice(arguments.what, path, registry);
     }
-    let all = [Topic::Models, Topic::Policies, Topic::Metrics, Topic::Experiments, Topic::Commands];
+    if let Some(name) = &arguments.name {
+        ensure!(
+            matches!(arguments.what, Some(Topic::Policies | Topic::Presets)),
+            "only policies are shown one by one: use `bitkv list policies {name}`"
+        );
+        return show_policy(name, arguments.json, registry);
+    }
+    // Policies include the presets.
+    let all =
+        [Topic::Models, Topic::Policies, Topic::Presets, Topic::Metrics, Topic::Experiments, Topic::Commands];
+    let is_chosen =
+        |topic: &Topic| arguments.what.map_or(*topic != Topic::Presets, |chosen| chosen == *topic);
     let (mut document, mut shown) = (serde_json::Map::new(), Vec::new());
-    for topic in all.into_iter().filter(|topic| arguments.what.is_none_or(|chosen| chosen == *topic)) {
+    for topic in all.into_iter().filter(is_chosen) {
         // If everything is listed, a missing folder of experiments is not an error.
         if topic == Topic::Experiments && arguments.what.is_none() && !definitions::folder_exists() {
             continue;
@@ -74,7 +91,7 @@ fn splice(topic: Option<Topic>, path: &Path, registry: &Registry) -> Result<()> 
             let tables = policy_tables::tables(registry);
             tables.iter().try_for_each(|(name, table)| put(name, table))
         }
-        Some(Topic::Models | Topic::Experiments) => bail!(
+        Some(Topic::Models | Topic::Presets | Topic::Experiments) => bail!(
             "--splice writes the tables of metrics, commands or policies: use `bitkv list metrics --splice {}`",
             path.display()
         ),
@@ -88,7 +105,11 @@ impl Topic {
     fn list(self, registry: &Registry) -> Result<Listed> {
         match self {
             Topic::Models => models(),
-            Topic::Policies => Ok(policies(registry)),
+            Topic::Policies => {
+                let ((methods, of_methods), (presets, of_presets)) = (methods(registry), presets(registry));
+                Ok(([methods, presets].concat(), [of_methods, of_presets].concat()))
+            }
+            Topic::Presets => Ok(presets(registry)),
             Topic::Metrics => Ok(listed_metrics()),
             Topic::Commands => Ok(commands()),
             Topic::Experiments => {
@@ -110,33 +131,85 @@ fn models() -> Result<Listed> {
     Ok((vec![("models", json!({"built_in": built_in(), "configurations": shapes}))], vec![table]))
 }
 
-fn policies(registry: &Registry) -> Listed {
-    let policy = |l: &Listing| {
-        let options: serde_json::Map<String, Value> =
-            l.options.iter().map(|(name, default)| (name.clone(), default.as_str().into())).collect();
-        json!({"kind": l.kind.name(), "name": l.name, "role": l.role.name(), "oracle": l.oracle, "conserving": l.conserving,
-               "description": l.description, "source": l.source, "options": options})
-    };
+/// Returns a policy as JSON.
+fn policy_document(l: &Listing) -> Value {
+    let options: serde_json::Map<String, Value> =
+        l.options.iter().map(|(name, default)| (name.clone(), default.as_str().into())).collect();
+    json!({"kind": l.kind.name(), "name": l.name, "role": l.role.name(), "oracle": l.oracle, "conserving": l.conserving,
+           "description": l.description, "source": l.source, "options": options})
+}
+
+/// Returns a preset as JSON.
+fn preset_document(p: &Preset) -> Value {
+    json!({"name": p.name, "spec": p.spec, "source": p.source})
+}
+
+/// Returns the options of a policy with their defaults, such as `window=32, kernel=5`.
+fn options_of(listing: &Listing) -> String {
+    let options: Vec<String> =
+        listing.options.iter().map(|(name, default)| format!("{name}={default}")).collect();
+    options.join(", ")
+}
+
+fn methods(registry: &Registry) -> Listed {
     let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, a press of kvpress, or a preset";
     let mut methods = Table::titled(title, "kind|name|what it does|options and their defaults|source");
     for l in registry.listings() {
         let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
-        let options: Vec<String> =
-            l.options.iter().map(|(name, default)| format!("{name}={default}")).collect();
         let (what, source) = (l.description.into(), l.source.into());
-        methods.push(vec![l.kind.name().into(), name, what, options.join(", "), source]);
+        methods.push(vec![l.kind.name().into(), name, what, options_of(&l), source]);
     }
+    (vec![("policies", registry.listings().iter().map(policy_document).collect())], vec![methods])
+}
+
+fn presets(registry: &Registry) -> Listed {
     let mut presets = Table::titled("Presets", "name|policy|source");
-    registry
-        .presets()
-        .iter()
-        .for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
-    let preset = |p: &Preset| json!({"name": p.name, "spec": p.spec, "source": p.source});
-    let parts = vec![
-        ("policies", registry.listings().iter().map(policy).collect()),
-        ("presets", registry.presets().iter().map(preset).collect()),
-    ];
-    (parts, vec![methods, presets])
+    let all = registry.presets();
+    all.iter().for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
+    (vec![("presets", all.iter().map(preset_document).collect())], vec![presets])
+}
+
+/// Shows everything about one policy. Several kinds may have the same name.
+fn show_policy(name: &str, as_json: bool, registry: &Registry) -> Result<()> {
+    let listings: Vec<Listing> = registry.listings().into_iter().filter(|l| l.name == name).collect();
+    let preset = registry.presets().iter().find(|preset| preset.name == name);
+    if listings.is_empty() && preset.is_none() {
+        let all = registry.listings();
+        let known: Vec<&str> =
+            all.iter().map(|l| l.name).chain(registry.presets().iter().map(|p| p.name)).collect();
+        bail!("there is no policy {name}: {}", suggestion(name, &known));
+    }
+    if as_json {
+        let policies: Vec<Value> = listings.iter().map(policy_document).collect();
+        return output::json(&json!({"policies": policies, "preset": preset.map(preset_document)}));
+    }
+    let methods = listings.iter().map(|l| {
+        let reads = if l.reads.is_empty() { "nothing".to_owned() } else { l.reads.join(", ") };
+        let options = if l.options.is_empty() { "none".to_owned() } else { options_of(l) };
+        let lines = [
+            ("kind", l.kind.name().to_owned()),
+            ("role", l.role.name().to_owned()),
+            ("what it does", l.description.to_owned()),
+            ("formula", l.formula.to_owned()),
+            ("reads", reads),
+            ("options and their defaults", options),
+            ("source", l.source.to_owned()),
+            ("differences from the source", l.differences.to_owned()),
+        ];
+        card(name, lines.into_iter().filter(|(_, text)| !text.is_empty()))
+    });
+    let presets = preset.map(|preset| {
+        let lines = [("kind", "preset"), ("policy", preset.spec), ("source", preset.source)];
+        card(name, lines.map(|(title, text)| (title, text.to_owned())))
+    });
+    output::tables(&methods.chain(presets).collect::<Vec<_>>())
+}
+
+/// Returns a table of what is known about one policy.
+fn card(name: &str, lines: impl IntoIterator<Item = (&'static str, String)>) -> Table {
+    let mut table = Table::titled(name, "|");
+    table.extend(lines.into_iter().map(|(title, text)| vec![title.to_owned(), text]));
+    table
 }
 
 fn commands() -> Listed {

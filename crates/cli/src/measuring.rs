@@ -10,7 +10,7 @@ use bitkv_lab::{
 use bitkv_report::{RecordedRun, Run, Table, files, render_terminal};
 use serde_json::json;
 
-use crate::{bars::BARS, output};
+use crate::{bars::BARS, interrupt, output};
 
 /// A finished run.
 pub(crate) struct FinishedRun {
@@ -90,7 +90,9 @@ impl FinishedRun {
 /// `folder`.
 pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
     output::notes(&grid.notes);
-    let measured = grid::run(grid, folder, &BARS)?;
+    interrupt::catch()?;
+    let measured =
+        grid::run(grid, folder, &BARS).map_err(|error| interrupt::or_interrupted(error, folder))?;
     let target = measured.target().display().to_string();
     let reports = files(&Run {
         definition: &grid.definition,

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     /// The definition: a TOML file, or the name of one in `experiments/`.
     #[arg(required_unless_present_any = ["list", "example"])]
     definition: Option<PathBuf>,
-    /// Print a definition with all keys and comments, and run nothing.
+    /// Print a definition with all keys of an experiment and comments, and run nothing.
     #[arg(long)]
     example: bool,
     /// List the definitions in `experiments/` with their questions, and run nothing.

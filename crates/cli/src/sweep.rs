@@ -77,28 +77,47 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         scored_tokens: arguments.scored_tokens,
         seed: arguments.seed,
     };
-    let definition = sweep.definition(&BARS)?;
+    let definition = sweep.definition(registry, &BARS)?;
     let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
     let grid = Grid::new(definition, &options, registry)?;
-    if !arguments.json {
-        output::text(&format!("{}\n", grid.definition.text()))?;
-    }
+    let show_definition = || match arguments.json {
+        true => Ok(()),
+        false => output::text(&format!("{}\n", grid.definition.text())),
+    };
     if arguments.dry_run {
+        show_definition()?;
         return measuring::dry_run(&grid, arguments.json);
     }
-    measuring::run(&grid, &free_name(&arguments.out)?)?.show(arguments.json)
+    let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
+    show_definition()?;
+    finished.show(arguments.json)
 }
 
 /// Returns the budgets of `--ratios` and `--budgets`.
 fn budgets(arguments: &Arguments) -> Result<Vec<AskedBudget>> {
-    let read = |option: &str, text: String| {
-        text.parse::<AskedBudget>().map_err(|reason| anyhow!("{option}: {reason}"))
-    };
-    let ratios = arguments.ratios.iter().map(|ratio| {
+    let ratio = |text: &String| {
         // The x may be left out.
-        read("--ratios", format!("{}x", ratio.trim().trim_end_matches(['x', 'X'])))
-    });
-    ratios.chain(arguments.budgets.iter().map(|budget| read("--budgets", budget.clone()))).collect()
+        let times = text.trim();
+        let times = times.strip_suffix(['x', 'X']).unwrap_or(times);
+        let budget = format!("{times}x").parse::<AskedBudget>().map_err(|_| {
+            anyhow!("--ratios {text}: write how many times smaller the cache becomes, such as 4x")
+        })?;
+        below_full("--ratios", text, budget)
+    };
+    let budget = |text: &String| {
+        let budget = text.parse::<AskedBudget>().map_err(|reason| anyhow!("--budgets: {reason}"))?;
+        below_full("--budgets", text, budget)
+    };
+    arguments.ratios.iter().map(ratio).chain(arguments.budgets.iter().map(budget)).collect()
+}
+
+/// Returns a budget unless it is that of the full cache.
+fn below_full(option: &str, text: &str, budget: AskedBudget) -> Result<AskedBudget> {
+    ensure!(
+        budget != AskedBudget::FULL,
+        "{option} {text}: the whole cache is always measured, so name smaller ones"
+    );
+    Ok(budget)
 }
 
 /// Splits a list of policies at its commas, except those within braces, brackets and quotes, which belong to

@@ -75,3 +75,34 @@ fn one_topic_can_be_listed() {
         "{text}"
     );
 }
+
+#[test]
+fn one_policy_can_be_shown() {
+    let place = Place::new();
+    let text = place.text(&["list", "policies", "window-attention"]);
+    for part in ["scorer", "options and their defaults", "kernel=", "formula"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    let document = place.json(&["list", "policies", "snapkv"]);
+    assert_eq!(document["preset"]["name"], "snapkv");
+    assert_eq!(list(&document["policies"]).len(), 0);
+    assert_eq!(keys(&place.json(&["list", "presets"])), ["presets"]);
+    place.refuses(&["list", "policies", "snapvk"], &["there is no policy snapvk", "snapkv"]);
+    place.refuses(&["list", "models", "tiny-gqa"], &["bitkv list policies tiny-gqa"]);
+}
+
+#[test]
+fn tables_fit_the_width() {
+    let place = Place::new();
+    for columns in [90, 120, 200] {
+        let lists = ["models", "policies", "metrics", "commands"].map(|topic| vec!["list", topic]);
+        let memory = vec!["memory", "--model", "BitNet-b1.58-2B-4T", "--budget", "0.5", "--fit", "1GiB"];
+        for arguments in lists.into_iter().chain([memory]) {
+            let mut command = place.command(&arguments);
+            let output = command.env("COLUMNS", columns.to_string()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{arguments:?} is {widest} wide in {columns} columns");
+        }
+    }
+}

@@ -42,7 +42,7 @@ fn the_document() {
     let place = Place::new();
     for (model, accounting) in [("BitNet-b1.58-2B-4T", "published"), (MODEL, "actual")] {
         let document = memory(&place, model, "17,512", accounting);
-        assert_eq!(keys(&document), ["accounting", "model", "rows"]);
+        assert_eq!(keys(&document), ["accounting", "budget", "kv", "model", "rows"]);
         assert_eq!((&document["model"], &document["accounting"]), (&model.into(), &accounting.into()));
         let rows = list(&document["rows"]);
         assert_eq!(rows.iter().map(|row| count(&row["context"])).collect::<Vec<_>>(), [17, 512]);
@@ -121,4 +121,44 @@ fn a_folder_takes_precedence_over_a_known_name() {
     let other_case = BUILT_IN.to_uppercase();
     Copy::new(&place, &other_case).change_json("config.json", |config| config["rope_theta"] = 20000.into());
     assert_eq!(memory(&place, &other_case, "512", "actual")["model"], *other_case);
+}
+
+#[test]
+fn a_compressed_cache_and_what_fits() {
+    let place = Place::new();
+    let memory = |more: &[&str]| {
+        let arguments = ["memory", "--model", "BitNet-b1.58-2B-4T", "--context", "4096"];
+        place.json(&[&arguments[..], more].concat())
+    };
+    let kv = |document: &Value| count(&document["rows"][0]["kv_bytes"]);
+    let whole = kv(&memory(&[]));
+    assert_eq!(kv(&memory(&["--budget", "0.25"])) * 4, whole);
+    assert_eq!(kv(&memory(&["--kv", "f32"])), 2 * whole);
+    assert!(kv(&memory(&["--kv", "int8"])) < whole * 6 / 10);
+
+    let fit = |more: &[&str]| memory(more)["fit"].clone();
+    let full = count(&fit(&["--fit", "1240 MiB"])["context"]);
+    assert!((500..4096).contains(&full), "{full}");
+    let half = fit(&["--fit", "1240 MiB", "--budget", "0.5"]);
+    assert_eq!(count(&half["context"]), full, "the prompt is read into a whole cache");
+    assert!(count(&half["context_after_prompt"]) > full);
+    assert_eq!(fit(&["--fit", "8 GiB"])["context"], 4096);
+    assert_eq!(fit(&["--fit", "1 MiB"])["context"], Value::Null);
+    let text = |more: &[&str]| {
+        let arguments = ["memory", "--model", "BitNet-b1.58-2B-4T", "--context", "512"];
+        place.text(&[&arguments[..], more].concat())
+    };
+    assert!(text(&["--fit", "1 MiB"]).contains("Not even one token"));
+    assert!(text(&["--fit", "8 GiB"]).contains("All 4096 tokens"));
+    assert!(text(&["--budget", "0.5"]).contains("Until then it is whole"));
+    assert!(!text(&[]).contains("Until then"));
+    for (options, says) in [
+        (["--budget", "0"], "--budget 0"),
+        (["--fit", "0"], "--fit 0"),
+        (["--fit", "two"], "--fit"),
+        (["--budget", "1.5"], "1.5"),
+    ] {
+        let output = place.run(&[&["memory", "--model", "BitNet-b1.58-2B-4T"], &options[..]].concat());
+        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains(says));
+    }
 }

@@ -138,3 +138,46 @@ fn two_processes_cannot_write_one_run() {
     lock.unlock().unwrap();
     place.text(&["run", "small.toml", "--out", RUN]);
 }
+
+/// A signal lets a run finish its batch. The message says how to resume, and the exit code names the signal.
+#[test]
+fn a_run_that_is_asked_to_stop_keeps_its_rows() {
+    let place = Place::with_texts();
+    place.write("small.toml", long());
+    let whole = place.json(&["run", "small.toml", "--out", "runs/whole"]);
+    let (mut stopped, mut finished) = (0, false);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let before = recorded(&place);
+        let mut command = place.command(&["run", "small.toml", "--out", RUN]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let started = Instant::now();
+        while recorded(&place) < before + 20 && started.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(2));
+        }
+        let sent = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        if output.status.success() {
+            // The run ended before the signal came.
+            finished = true;
+            break;
+        }
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(
+            last.contains("runs/small was stopped as asked") && last.contains("the same command resumes it"),
+            "{said}"
+        );
+        assert!(output.stdout.is_empty() && recorded(&place) >= before + 20);
+        stopped += 1;
+    }
+    assert!(stopped > 0, "no signal came in time");
+    if !finished {
+        let resumed = place.json(&["run", "small.toml", "--out", RUN]);
+        assert!(count(&resumed["resumed"]) >= 20);
+        assert_eq!(resumed["rows"], whole["rows"]);
+    }
+    let rows = |run: &str| fs::read(place.path(run).join("rows.csv")).unwrap();
+    assert_eq!(rows(RUN), rows("runs/whole"));
+}

@@ -34,12 +34,11 @@ fn a_sweep_is_the_run_of_the_definition_that_it_keeps() {
     assert_eq!(experiment.policies, [&asked[..], &controls[..]].concat());
     assert_eq!(experiment.pairs, asked.map(|policy| (policy.to_owned(), "uniform+recency".to_owned())));
     let measured = rows(&folder);
-    // For each of two texts: the full cache once, and five policies at two budgets.
-    assert_eq!(measured.len(), 2 * 11);
+    // For each of two texts: the full cache once, and five policies at three budgets.
+    assert_eq!(measured.len(), 2 * 16);
 
     // The definition gives the same rows to `run`; a second sweep does not replace the first.
-    place.write("own.toml", kept);
-    place.json(&["run", "own.toml", "--out", "runs/own"]);
+    place.json(&["run", "runs/sweep/definition.toml", "--out", "runs/own"]);
     assert_eq!(rows(&place.path("runs/own")), measured);
     assert_eq!(place.json(&SWEEP)["run"], "runs/sweep-2");
 }
@@ -75,7 +74,27 @@ fn the_sizes_fit_the_shortest_text() {
     assert!((56..300).contains(&context) && (8..40).contains(&horizon), "{context} {horizon}");
     assert_eq!(sizes(&["--scored-tokens", "5"]), [context + horizon - 5, 5]);
     assert_eq!(sizes(&["--context-tokens", "32", "--scored-tokens", "5"]), [32, 5]);
-    assert_eq!(count(&place.json(&[&SWEEP[..], &["--dry-run"]].concat())["rows"]), 22);
+    assert_eq!(count(&place.json(&[&SWEEP[..], &["--dry-run"]].concat())["rows"]), 32);
+}
+
+/// A folder may have a name that definitions reserve for texts of the suite.
+#[test]
+fn a_folder_of_texts_may_have_any_name() {
+    let place = Place::with_texts();
+    place.write("evaluation/own.txt", std::fs::read(place.path("texts/counting.txt")).unwrap());
+    let more = ["--policies", "h2o", "--ratios", "2x", "--texts", "evaluation"];
+    place.json(&[&["sweep", "--model", MODEL][..], &more].concat());
+    let rows = rows(&place.path("runs/sweep"));
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.text == "own"), "{rows:?}");
+}
+
+#[test]
+fn a_sweep_of_a_plain_llama_says_so() {
+    let place = Place::with_texts();
+    let more = ["--policies", "h2o", "--ratios", "2x", "--texts", "texts", "--as", "plain-llama"];
+    place.json(&[&["sweep", "--model", MODEL][..], &more].concat());
+    let rows = rows(&place.path("runs/sweep"));
+    assert!(rows.iter().all(|row| row.axes.form == bitkv_record::Form::PlainLlama), "{rows:?}");
 }
 
 #[test]
@@ -103,19 +122,29 @@ fn mistakes_name_the_option() {
     let sweep =
         |options: &[&'static str]| [&["sweep", "--model", MODEL, "--texts", "texts"], options].concat();
     for (options, says) in [
-        (&["--policies", "snapvk", "--ratios", "2x"][..], &["snapvk", "snapkv"][..]),
-        (&["--policies", "snapkv", "--ratios", "half"], &["--ratios", "4x"]),
-        (&["--policies", "snapkv", "--ratios", "0.5x"], &["--ratios", "0.5x"]),
+        (&["--policies", "snapvk", "--ratios", "2x"][..], &["--policies snapvk", "snapkv"][..]),
+        (&["--policies", ",", "--ratios", "2x"], &["--policies names no policy"]),
+        (&["--policies", "snapkv", "--ratios", "half"], &["--ratios half", "4x"]),
+        (&["--policies", "snapkv", "--ratios", "0.5x"], &["--ratios 0.5x"]),
+        (&["--policies", "snapkv", "--ratios", "2xx"], &["--ratios 2xx"]),
+        (&["--policies", "snapkv", "--ratios", "1x"], &["--ratios 1x", "the whole cache is always measured"]),
         (&["--policies", "snapkv", "--budgets", "2"], &["--budgets", "2"]),
-        (&["--policies", "snapkv", "--ratios", "2x", "--tasks", "passkeys"], &["passkeys", "passkey"]),
-        (&["--policies", "snapkv,snapkv", "--ratios", "2x"], &["snapkv", "twice"]),
-        (&["--policies", "snapkv", "--ratios", "2x,2"], &["0.5", "twice"]),
+        (
+            &["--policies", "snapkv", "--ratios", "2x", "--tasks", "passkeys"],
+            &["--tasks", "passkeys", "passkey"],
+        ),
+        (&["--policies", "snapkv", "--ratios", "2x", "--tasks", "text"], &["--tasks text"]),
+        (&["--policies", "snapkv,snapkv", "--ratios", "2x"], &["--policies", "snapkv is listed twice"]),
+        (&["--policies", "snapkv", "--ratios", "2x,2"], &["--ratios", "0.5 is listed twice"]),
+        (&["--policies", "snapkv", "--ratios", "2x", "--scored-tokens", "0"], &["--scored-tokens 0"]),
+        (&["--policies", "snapkv", "--ratios", "2x", "--context-tokens", "0"], &["--context-tokens 0"]),
+        (&["--policies", "snapkv", "--ratios", "2x", "--seed", "18446744073709551615"], &["--seed"]),
     ] {
         place.refuses(&sweep(options), says);
     }
     place.write("short/a.txt", "only a few words");
     let short = ["sweep", "--model", MODEL, "--policies", "snapkv", "--ratios", "2x", "--texts", "short"];
-    place.refuses(&short, &["a.txt", "use a longer text"]);
+    place.refuses(&short, &["--texts", "a.txt", "--context-tokens"]);
 }
 
 #[test]

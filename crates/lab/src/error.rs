@@ -29,6 +29,9 @@ pub enum Error {
         /// The difference from the full cache, as the rest of the sentence.
         found: String,
     },
+    /// The user asked the work to stop. What was measured is kept.
+    #[error("the work was stopped as asked")]
+    Cancelled,
     /// Another error, with the place where it happened.
     #[error("{place}: {source}")]
     At {

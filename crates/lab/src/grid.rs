@@ -160,10 +160,10 @@ fn open_journal<R: Row>(
 
 /// Measures everything that is not yet measured and writes the rows into the run at `folder`.
 ///
-/// # Errors
-/// Returns an error if the run is already finished or another process is writing it, if its journal belongs
-/// to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that were
-/// measured are kept for the next attempt. If a cell fails, its row has the reason.
+/// # Errors Returns an error if the run is already finished or another process is writing it, if its journal
+/// belongs to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that
+/// were measured are kept for the next attempt. So are those of work that `progress` cancels. If a cell
+/// fails, its row has the reason.
 pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<MeasuredRun> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
@@ -302,6 +302,7 @@ fn measure_unit(
     journals: &Journals,
     work: &Work<'_>,
 ) -> Result<()> {
+    check_cancelled(work)?;
     let missing: Vec<&Cell> = {
         let rows = locked(&journals.rows);
         let is_measured =
@@ -329,8 +330,14 @@ fn measure_unit(
         for (rows, timing) in measurer.measure(cells)? {
             append_new(journals, rows, timing, work)?;
         }
+        check_cancelled(work)?;
     }
     Ok(())
+}
+
+/// Returns an error if the user has asked the work to stop.
+fn check_cancelled(work: &Work<'_>) -> Result<()> {
+    if work.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
 }
 
 /// Reads the context of a unit, and observes what the job's policies need. If repeating the context fails

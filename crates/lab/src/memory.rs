@@ -1,8 +1,9 @@
 //! The memory of weights, cache and activations: as the published script counts it, as a runtime stores it,
 //! and measured.
 
-use bitkv_bitnet::{Architecture, Config, WeightFormat};
-use bitkv_models::Shape;
+use bitkv_bitnet::{Architecture, CachePrecision, Config, Quantisation, WeightFormat};
+use bitkv_evict::{Budget, Shape};
+use bitkv_models::Shape as ModelShape;
 use bitkv_record::{Accounting, MemoryRow, WeightKind};
 
 use crate::{
@@ -37,12 +38,91 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
     Some(percent / 100.0)
 }
 
-/// Returns the row of the memory table at `context` tokens, computed from a model's configuration.
+/// What a cache holds of a context, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeptCache {
+    /// How many of the tokens each KV head keeps on average.
+    pub budget: Budget,
+    /// The floating-point type of values that are not quantised.
+    pub precision: CachePrecision,
+    /// How the cache is quantised.
+    pub quantisation: Quantisation,
+}
+
+impl KeptCache {
+    /// Returns the cache while the prompt is read: nothing is evicted or quantised yet.
+    pub fn while_reading(self) -> KeptCache {
+        KeptCache { budget: Budget::FULL, quantisation: Quantisation::None, ..self }
+    }
+
+    /// All tokens in f16.
+    pub const FULL: KeptCache =
+        KeptCache { budget: Budget::FULL, precision: CachePrecision::F16, quantisation: Quantisation::None };
+
+    /// Returns the bytes of the cache of a model after `context` tokens.
+    pub fn bytes(&self, config: &Config, context: usize) -> u64 {
+        let shape = Shape {
+            tokens: context,
+            layers: config.num_hidden_layers,
+            kv_heads: config.num_key_value_heads,
+            query_heads: config.num_attention_heads,
+            head_dim: config.head_dim,
+        };
+        let tokens = self.budget.per_head(shape);
+        let heads = (config.num_key_value_heads * config.num_hidden_layers) as u64;
+        let per_head = match self.quantisation {
+            Quantisation::None => 2 * tokens * config.head_dim * self.precision.bytes(),
+            quantisation => quantisation.bytes(tokens, config.head_dim),
+        };
+        heads * per_head as u64
+    }
+}
+
+/// Returns the longest context whose weights, cache and activations fit into `bytes` together, in tokens, up
+/// to the number that the model reads; `None` if not even one token fits.
+///
+/// # Errors
+/// Fails as [`computed_row`] does.
+pub fn longest_context(
+    shape: &ModelShape,
+    accounting: Accounting,
+    kept: &KeptCache,
+    bytes: u64,
+) -> Result<Option<usize>> {
+    let fits = |context| -> Result<bool> {
+        Ok(computed_row_of(shape, accounting, context, kept)?.total_bytes <= bytes)
+    };
+    if !fits(1)? {
+        return Ok(None);
+    }
+    let (mut fitting, mut beyond) = (1, shape.config.max_position_embeddings.min(LONGEST) + 1);
+    while beyond - fitting > 1 {
+        let middle = fitting + (beyond - fitting) / 2;
+        if fits(middle)? { fitting = middle } else { beyond = middle }
+    }
+    Ok(Some(fitting))
+}
+
+/// Returns the row of the memory table at `context` tokens, computed from a model's configuration, with the
+/// whole cache in f16.
 ///
 /// # Errors
 /// Returns an error if the context is empty or too long, or if the accounting is `measured`, which needs a
 /// loaded model.
-pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
+pub fn computed_row(shape: &ModelShape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
+    computed_row_of(shape, accounting, context, &KeptCache::FULL)
+}
+
+/// Does the same as [`computed_row`] with another cache. Only the whole cache in f16 has a published share.
+///
+/// # Errors
+/// Fails as [`computed_row`] does.
+pub fn computed_row_of(
+    shape: &ModelShape,
+    accounting: Accounting,
+    context: usize,
+    kept: &KeptCache,
+) -> Result<MemoryRow> {
     let config = &shape.config;
     ensure!(
         Definition,
@@ -57,17 +137,18 @@ pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Re
             bail!(Definition, "measured bytes come from a loaded model, not from a shape")
         }
     };
-    let kv = kv_bytes(config, context);
+    let kv = kept.bytes(config, context);
     let activations = context as u64 * config.hidden_size as u64 * HALF;
     let row = row_from_bytes(&shape.name, accounting, context, weights, kv, activations);
     let is_control = config.weights == WeightFormat::Floats;
     let kind = if is_control { WeightKind::Control } else { WeightKind::Ternary };
-    Ok(MemoryRow { weights: Some(kind), ..row })
+    let published_fraction = row.published_fraction.filter(|_| *kept == KeptCache::FULL);
+    Ok(MemoryRow { weights: Some(kind), published_fraction, ..row })
 }
 
 /// Returns the bytes of the KV cache in f16: `2 * kv_heads * head_dim * 2 bytes * layers` per token.
 pub fn kv_bytes(config: &Config, context: usize) -> u64 {
-    2 * (config.kv_width() * context * config.num_hidden_layers) as u64 * HALF
+    KeptCache::FULL.bytes(config, context)
 }
 
 /// Returns the number of weights of the linear layers.
@@ -161,5 +242,32 @@ mod tests {
         let models = published_models().unwrap();
         assert_eq!(published_parameters(&models[0].config), 777_936_384);
         assert_eq!(published_parameters(&models[1].config), 2_412_689_920);
+    }
+
+    #[test]
+    fn a_smaller_cache_has_fewer_bytes_and_fits_longer_contexts() {
+        let shape = &published_models().unwrap()[1];
+        let quarter = KeptCache { budget: Budget::fraction(0.25).unwrap(), ..KeptCache::FULL };
+        let whole = KeptCache::FULL.bytes(&shape.config, 4096);
+        assert_eq!(quarter.bytes(&shape.config, 4096) * 4, whole);
+        assert_eq!(
+            KeptCache { precision: CachePrecision::F32, ..KeptCache::FULL }.bytes(&shape.config, 4096),
+            2 * whole
+        );
+        let int8 = KeptCache { quantisation: Quantisation::Int8, ..KeptCache::FULL };
+        assert!((whole / 2..whole * 6 / 10).contains(&int8.bytes(&shape.config, 4096)));
+        let tiny = KeptCache { budget: Budget::fraction(1e-9).unwrap(), ..KeptCache::FULL };
+        assert_eq!(tiny.bytes(&shape.config, 4096), whole / 4096, "one token stays");
+        let part = KeptCache { budget: Budget::fraction(0.29).unwrap(), ..KeptCache::FULL };
+        assert_eq!(part.bytes(&shape.config, 100) * 100, KeptCache::FULL.bytes(&shape.config, 100) * 29);
+        assert_eq!(KeptCache { quantisation: Quantisation::Int8, ..part }.while_reading(), KeptCache::FULL);
+
+        let limit = 1_300_000_000;
+        let longest = |kept| longest_context(shape, Accounting::Actual, kept, limit).unwrap().unwrap();
+        let (full, part) = (longest(&KeptCache::FULL), longest(&quarter));
+        assert!(full < part && part <= shape.config.max_position_embeddings, "{full} {part}");
+        let total = |context| computed_row(shape, Accounting::Actual, context).unwrap().total_bytes;
+        assert!(total(full) <= limit && total(full + 1) > limit);
+        assert_eq!(longest_context(shape, Accounting::Actual, &quarter, 1_000_000).unwrap(), None);
     }
 }

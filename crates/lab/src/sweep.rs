@@ -3,14 +3,15 @@
 
 use std::path::PathBuf;
 
+use bitkv_evict::Registry;
 use bitkv_models::{Loading, Source, required, suite};
 use bitkv_progress::Progress;
-use bitkv_record::{AskedBudget, Definition, PolicyText, Split, Texts};
+use bitkv_record::{AskedBudget, Definition, Form, Named as _, PolicyText, Split, TaskKind, Texts};
 use toml::Value;
 
 use crate::{
     Error, Result,
-    error::{Place as _, ensure},
+    error::{Place as _, Refuse as _, bail, ensure},
     grid::sources::in_folder,
 };
 
@@ -53,9 +54,18 @@ impl Sweep {
     /// # Errors
     /// Returns an error if a policy, a task or a model cannot be found, if a text is too short, or if
     /// something is listed twice.
-    pub fn definition(&self, progress: &dyn Progress) -> Result<Definition> {
+    pub fn definition(&self, registry: &Registry, progress: &dyn Progress) -> Result<Definition> {
+        self.check(registry)?;
         let [context, scored] = self.sizes(progress)?;
-        let texts = self.texts.as_ref().map_or_else(|| "evaluation".into(), |f| f.display().to_string());
+        let texts = match &self.texts {
+            // The definition is kept in the run folder, where a relative path would name another folder.
+            Some(folder) => folder
+                .canonicalize()
+                .refuse(Error::File, format!("cannot read --texts {}", folder.display()))?
+                .display()
+                .to_string(),
+            None => "evaluation".to_owned(),
+        };
         let pairs = self.pairs();
         let mut entries: Vec<(&str, Value)> = vec![
             ("name", "sweep".into()),
@@ -66,8 +76,11 @@ impl Sweep {
             ("budgets", self.budget_values()),
             ("policies", self.with_controls().into()),
             ("tasks", [vec!["text".to_owned()], self.tasks.clone()].concat().into()),
-            ("seeds", vec![integer(self.seed)?].into()),
+            ("seeds", vec![integer(self.seed).at("--seed")?].into()),
         ];
+        if self.loading.plain_llama {
+            entries.push(("forms", vec![Form::PlainLlama.name()].into()));
+        }
         if !pairs.is_empty() {
             entries.push(("pairs", pairs.into()));
         }
@@ -78,6 +91,50 @@ impl Sweep {
              difference in KL includes zero or is above it.\n'''\n\n[[experiment]]\n{section}"
         );
         Ok(Definition::from_toml(&text, FILE)?)
+    }
+
+    /// Checks what can be checked without a model. Messages name the options.
+    fn check(&self, registry: &Registry) -> Result<()> {
+        ensure!(
+            Definition,
+            !self.policies.is_empty(),
+            "--policies names no policy: name one or more, such as snapkv"
+        );
+        ensure!(
+            Definition,
+            !self.budgets.is_empty(),
+            "--ratios and --budgets name no budget: name one or more, such as 4x"
+        );
+        for policy in &self.policies {
+            registry.policy(policy).at(format!("--policies {policy}"))?;
+        }
+        for task in &self.tasks {
+            let kind = TaskKind::from_name(task)
+                .map_err(|reason| Error::Definition(format!("--tasks: {reason}")))?;
+            ensure!(
+                Definition,
+                kind != TaskKind::Text,
+                "--tasks text: texts are always measured, so leave it out"
+            );
+        }
+        let budgets: Vec<String> = self.budgets.iter().map(ToString::to_string).collect();
+        for (option, list) in [
+            ("--model", &self.models),
+            ("--policies", &self.policies),
+            ("--tasks", &self.tasks),
+            ("--ratios and --budgets", &budgets),
+        ] {
+            let twice = (1..list.len()).find(|&i| list[..i].contains(&list[i]));
+            if let Some(i) = twice {
+                bail!(Definition, "{option}: {} is listed twice: list it once", list[i]);
+            }
+        }
+        for (option, tokens) in
+            [("--context-tokens", self.context_tokens), ("--scored-tokens", self.scored_tokens)]
+        {
+            ensure!(Definition, tokens != Some(0), "{option} 0 is too small: use 1 or more");
+        }
+        Ok(())
     }
 
     /// Returns the full budget and then the budgets that were asked for.
@@ -119,7 +176,7 @@ impl Sweep {
         };
         let mut most = MOST;
         for model in &self.models {
-            let source = Source::find_with(model, self.loading, progress)?;
+            let source = Source::find_with(model, self.loading, progress).at("--model")?;
             let checkpoint = source.checkpoint()?;
             most = most.min(checkpoint.config().max_position_embeddings);
             let tokenizer = source.tokenizer(&checkpoint)?;
@@ -129,7 +186,8 @@ impl Sweep {
                 ensure!(
                     Unfit,
                     tokens >= FEWEST,
-                    "{} has {tokens} tokens with {} and at least {FEWEST} are needed: use a longer text",
+                    "--texts: {} has {tokens} tokens with {}, and {FEWEST} are needed: use longer texts, or give both \
+                     --context-tokens and --scored-tokens",
                     text.entry.file,
                     source.name()
                 );

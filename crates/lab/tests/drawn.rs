@@ -18,7 +18,8 @@ fn vocabularies() -> Vec<Words> {
 /// Returns the words of a trained model.
 fn trained() -> Words {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-mha");
-    Words::from_model(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
+    let loaded = bitkv_models::LoadedModel::open(folder).unwrap();
+    Words::from_model(&loaded).unwrap().with_prose(&loaded).unwrap()
 }
 
 /// Returns the kinds of lines of words whose contexts are exactly as long as asked. The other kinds,

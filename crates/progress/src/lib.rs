@@ -43,6 +43,12 @@ pub trait Progress: Sync {
         let _ = complete;
     }
 
+    /// Whether the user has asked the work to stop. Work that can be resumed then fails at the next point
+    /// where nothing is lost.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
     /// Called with a sentence that the user should read, for example that a cached copy is used.
     fn note(&self, sentence: &str) {
         let _ = sentence;
@@ -92,6 +98,11 @@ impl<'p> Work<'p> {
     /// Describes the current state of the work in a few words.
     pub fn describe(&self, state: &str) {
         self.listener.describe(state);
+    }
+
+    /// Whether the user has asked the work to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.listener.is_cancelled()
     }
 
     /// Reports that the work is complete.

@@ -35,12 +35,12 @@ const FORMAT: usize = 1;
 /// negative.
 const REFUTED: &str = "refuted";
 
-/// A definition with every key and its values, as `bitkv run --example` prints it.
+/// A definition with every key of an experiment and its values, as `bitkv run --example` prints it.
 pub const EXAMPLE: &str = include_str!("definition/example.toml");
 
 /// A file of experiments. Any change to it changes [`Definition::sha256`].
 ///
-/// [`EXAMPLE`] shows all keys:
+/// [`EXAMPLE`] shows all keys of an experiment:
 ///
 /// ```toml
 #[doc = include_str!("definition/example.toml")]
@@ -290,5 +290,81 @@ fn syntax(error: &toml::de::Error, text: &str) -> String {
             format!("line {line} gives the key '{found}' a second time: remove one of the two")
         }
         other => format!("line {line} is not TOML: {}", other.replace('\n', ", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Named;
+
+    const DOCUMENT: &str = include_str!("../../../docs/EXPERIMENTS.md");
+
+    /// Returns the section of the document with a heading.
+    fn section(heading: &str) -> &'static str {
+        let (_, after) = DOCUMENT.split_once(&format!("\n## {heading}\n")).unwrap();
+        after.split("\n## ").next().unwrap()
+    }
+
+    /// Returns the first cell of every row of the table whose first title is `key`, without backticks.
+    fn documented(heading: &str) -> Vec<&'static str> {
+        let table = section(heading).lines().skip_while(|line| !line.starts_with("| key |")).skip(2);
+        let rows = table.take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split('|').nth(1).unwrap().trim().trim_matches('`')).collect()
+    }
+
+    #[test]
+    fn the_document_has_every_key_and_no_other() {
+        let sorted = |mut keys: Vec<&'static str>| {
+            keys.sort_unstable();
+            keys
+        };
+        for (heading, keys) in [
+            ("The file", KEYS.to_vec()),
+            ("An experiment", [&experiment::KEYS[..], AxisLists::KEYS].concat()),
+            ("A profile", profile::KEYS.to_vec()),
+            ("A memory study", memory::KEYS.to_vec()),
+        ] {
+            assert_eq!(sorted(documented(heading)), sorted(keys), "{heading}");
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_name() {
+        fn names<T: Named>() -> impl Iterator<Item = &'static str> {
+            T::ALL.iter().map(|value| value.name())
+        }
+        let experiment = names::<Form>().chain(names::<Equal>()).chain(names::<MetricGroup>());
+        let experiment = experiment.chain(names::<crate::Positions>()).chain(names::<crate::KvFormat>());
+        let others = [
+            ("A profile", names::<Queries>().collect()),
+            ("A memory study", names::<Accounting>().collect()),
+        ];
+        let file = ("The file", names::<ClaimId>().collect::<Vec<_>>());
+        for (heading, names) in
+            [("An experiment", experiment.collect::<Vec<_>>()), file].into_iter().chain(others)
+        {
+            for name in names {
+                assert!(section(heading).contains(&format!("`\"{name}\"`")), "{heading} lacks {name}");
+            }
+        }
+    }
+
+    /// Every budget of the document can be read, and every example of a table.
+    #[test]
+    fn budgets_and_examples_of_the_document_can_be_read() {
+        let budgets = section("An experiment").split_once("| budget |").unwrap().1;
+        let rows = budgets.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let budgets: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+        assert!(budgets.len() >= 6);
+        let text = EXAMPLE.replace("0.25, \"64 tokens\", \"32 KiB\"", &budgets.join(", "));
+        Definition::from_toml(&text, "d.toml").unwrap();
+        let whole = "equivalence = {kl = 0.001, agreement = 0.01, accuracy = 0.05}";
+        assert!(DOCUMENT.contains(whole.split_once(" = ").unwrap().1));
+        let text = EXAMPLE.replace("equivalence = {kl = 0.001}", whole);
+        let task = "{kind = \"recall\", count = 10, tokens = 512, aware = false}";
+        assert!(DOCUMENT.contains(task));
+        let text = text.replace("tasks = [\"text\"]", &format!("tasks = [\"text\", {task}]"));
+        Definition::from_toml(&text, "d.toml").unwrap();
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// Does the same as [`wrapped`], but also breaks words that are longer than `width`, such as the
 /// specification of a policy, after commas and similar characters.
 pub(crate) fn broken(text: &str, width: usize) -> Vec<String> {
-    let breaks = |c: char| [',', '{', '/', '+', '|'].contains(&c);
+    let breaks = |c: char| [',', '{', '(', '/', '+', '|', '_', '-'].contains(&c);
     let mut lines = Vec::new();
     for line in wrapped(text, width) {
         if line.chars().count() <= width {

@@ -7,6 +7,7 @@ mod statements;
 use crate::block::{Block, chart_figure, paragraphs};
 use crate::claims::{self, Claim, StatementRole};
 use crate::experiment::{self, READING};
+use crate::format::MISSING;
 use crate::run::BUILT_IN;
 use crate::table::{LINE_WIDTH, Table};
 use crate::{Run, heads, memory};
@@ -18,7 +19,7 @@ const VERDICT_NOTE: &str = "A claim holds if all of its statements do, and does 
 Otherwise it partly holds. Reproductions and checks are not counted.";
 
 /// The same note in one line for a terminal, where similar statements share a line.
-const TERMINAL_VERDICT_NOTE: &str = "Reproductions and checks are not counted. A line below can have several statements, and each is counted.";
+const TERMINAL_VERDICT_NOTE: &str = "Reproductions and checks are not counted. A line above can have several statements, and each is counted.";
 
 /// Returns the title of the report.
 pub(crate) fn title(run: &Run<'_>) -> String {
@@ -53,11 +54,6 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     let claims = claims::all(run);
     let mut blocks = Vec::new();
     if !claims.is_empty() {
-        let verdict = |claim: &Claim| {
-            format!("{}: {} ({})", claim.verdict.name().to_uppercase(), claim.title, counts(claim))
-        };
-        blocks.push(Block::List(claims.iter().map(verdict).collect()));
-        blocks.push(Block::Text(TERMINAL_VERDICT_NOTE.to_owned()));
         blocks.push(Block::Text(basis(run, &claims)));
         let number = |[what, published, here]: &[String; 3]| {
             format!("{what}: {here} ({})", statements::published_text(published))
@@ -79,24 +75,26 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
         )
     };
     blocks.extend(folder.map(|folder| Block::Text(pointer(folder))));
-    // The verdicts come again at the end, which a terminal still shows when everything else has scrolled by.
+    // The verdicts are at the end, which a terminal still shows when everything else has scrolled by.
     if !claims.is_empty() {
         let verdict = |claim: &Claim| {
-            format!("{}: {}{}", claim.verdict.name().to_uppercase(), claim.title, because(claim))
+            let because = because(claim).map_or_else(String::new, |reason| format!(", because {reason}"));
+            format!("{}: {} ({}){because}", claim.verdict.name().to_uppercase(), claim.title, counts(claim))
         };
         blocks.push(Block::Heading(2, "Verdicts".to_owned()));
+        blocks.push(Block::Text(TERMINAL_VERDICT_NOTE.to_owned()));
         blocks.push(Block::List(claims.iter().map(verdict).collect()));
     }
     blocks
 }
 
-/// Returns the reason for a verdict, which begins with a comma: the statement that decides it, with its
-/// numbers. It is empty if no statement was decided.
-fn because(claim: &Claim) -> String {
-    let Some(statement) = claim.deciding() else { return String::new() };
+/// Returns the reason for a verdict: the statement that decides it, with its numbers. It is `None` if no
+/// statement was decided.
+fn because(claim: &Claim) -> Option<String> {
+    let statement = claim.deciding()?;
     let holds = if statement.holds == Some(true) { "holds" } else { "does not hold" };
     let published = statements::published_text(&statement.published);
-    format!(", because this {holds}: {}: {} ({published})", statement.text, statement.measured)
+    Some(format!("this {holds}: {}: {} ({published})", statement.text, statement.measured))
 }
 
 /// Says which models the verdicts rest on, what "holds" means for them, and how much of the claims was
@@ -133,8 +131,7 @@ fn basis(run: &Run<'_>, claims: &[Claim]) -> String {
 fn summary(claims: &[Claim]) -> Vec<Block> {
     let mut verdicts = Table::titled("Verdicts", "claim|verdict|because|statements");
     verdicts.extend(claims.iter().map(|claim| {
-        let because = because(claim);
-        let because = because.trim_start_matches(", because ").to_owned();
+        let because = because(claim).unwrap_or_else(|| MISSING.to_owned());
         vec![claim.title.clone(), claim.verdict.name().to_owned(), because, counts(claim)]
     }));
     verdicts.note(VERDICT_NOTE);

@@ -258,13 +258,15 @@ impl Column {
         Self { texts, align, cells, width }
     }
 
-    /// Returns the column with narrower lines, or `None` if it has numbers or nothing in it can be broken.
+    /// Returns the column with narrower lines, or `None` if nothing in it can be broken. Numbers are not
+    /// broken, but the title above them is.
     fn narrower(&self) -> Option<Self> {
-        if self.align == Align::Right {
-            return None;
-        }
         let most = self.width.saturating_sub(1).min(CELL_WIDTH);
-        let cells = self.texts.iter().map(|text| escape::broken(text, most)).collect();
+        let narrowed = |(i, text): (usize, &String)| match self.align {
+            Align::Right if i > 0 => self.cells[i].clone(),
+            _ => escape::broken(text, most),
+        };
+        let cells = self.texts.iter().enumerate().map(narrowed).collect();
         let column = Self::new(self.texts.clone(), cells, self.align);
         (column.width < self.width).then_some(column)
     }
@@ -341,9 +343,9 @@ The published formula counts embeddings at  7
         assert_eq!(table.to_terminal(80), expected);
         let narrow = "\
 c
-reason             n
------------------  -
-The published      7
+reason            n
+----------------  -
+The published     7
 formula counts
 embeddings at
 1.58 bits, which

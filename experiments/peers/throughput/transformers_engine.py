@@ -29,7 +29,7 @@ def model(config, attention):
     """A Llama, or a BitNet whose weights are unpacked to bf16: what transformers multiplies on a CPU. The values of the
     weights do not change the time."""
     shape = {key: config[key] for key in SHAPE if key in config}
-    kind = (LlamaForCausalLM, LlamaConfig) if config["model_type"] == "llama" else (BitNetForCausalLM, BitNetConfig)
+    kind = (LlamaForCausalLM, LlamaConfig) if config["architectures"] == ["LlamaForCausalLM"] else (BitNetForCausalLM, BitNetConfig)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device("meta"):
         made = kind[0](kind[1](**shape, attn_implementation=attention))

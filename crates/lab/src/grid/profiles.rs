@@ -8,7 +8,10 @@ use bitkv_record::{
     FileHash, Form, HeadRow, Journal, ListedModel, ProfileStudy, Row, Text, Texts, check_row,
 };
 
-use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection, sources::read_texts};
+use super::{
+    check_cancelled, in_parallel::locked, loaded_models::LoadedModels, selection::Selection,
+    sources::read_texts,
+};
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, ensure},
@@ -134,6 +137,7 @@ pub(super) fn measure(
     let unfinished: Vec<usize> = (0..windows.len()).filter(lacks_rows).collect();
     let steps = Work::steps(progress, &format!("{} {}", job.study.name, job.loaded.name), unfinished.len());
     for i in unfinished {
+        check_cancelled(&steps)?;
         let measured = match job.measured_rows(&windows[i]) {
             Ok(measured) => measured,
             Err(error) => {

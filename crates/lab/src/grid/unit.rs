@@ -182,6 +182,10 @@ fn text_units(experiment: &Experiment, loaded: &LoadedModel, windows: Vec<Window
 
 fn retrieval_units(experiment: &Experiment, loaded: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
     let words = Words::from_model(loaded)?;
+    let words = match task.task.kind {
+        TaskKind::NeedleInProse => words.with_prose(loaded)?,
+        _ => words,
+    };
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();
     for index in 0..task.count {

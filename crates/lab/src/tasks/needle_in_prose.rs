@@ -73,8 +73,9 @@ fn question(thing: &str) -> String {
 /// so that the sentences one after another are the text.
 fn sentences(texts: &Texts) -> Vec<String> {
     let narrative = texts.all().iter().filter(|text| text.entry.register == REGISTER);
-    let mut sentences = vec![String::new()];
+    let mut sentences = Vec::new();
     for text in narrative {
+        sentences.push(String::new());
         let mut characters = text.content.chars().peekable();
         while let Some(c) = characters.next() {
             let last = sentences.last_mut().expect("there is always a sentence");
@@ -107,7 +108,7 @@ pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) ->
         Unfit,
         filler.len() >= FEWEST_SENTENCES && filler.iter().map(Vec::len).sum::<usize>() == most,
         "a context of the task {} has at least {FEWEST_SENTENCES} sentences of the suite's narrative, and at most \
-         all of them: {tokens} tokens are too few or too many",
+         all of them: {tokens} tokens are too few or too many, so change the length",
         TaskKind::NeedleInProse
     );
     let depth = swept_depth(index);
@@ -156,7 +157,8 @@ mod tests {
     #[test]
     fn a_sentence_with_a_number_is_in_the_prose() {
         let loaded = LoadedModel::open("tiny-gqa").unwrap();
-        let (words, tokenizer) = (Words::from_model(&loaded).unwrap(), loaded.tokenizer().unwrap());
+        let words = Words::from_model(&loaded).unwrap().with_prose(&loaded).unwrap();
+        let tokenizer = loaded.tokenizer().unwrap();
         let mut questions = std::collections::BTreeSet::new();
         for (index, tokens) in [(0, 200), (1, 512), (5, 1023), (10, 4096), (13, 257)] {
             let drawn = super::super::draw(TaskKind::NeedleInProse, &words, tokens, index, 3).unwrap();

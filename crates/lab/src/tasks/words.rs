@@ -45,7 +45,7 @@ pub struct Words {
     pool: Vec<u32>,
     newline: u32,
     bos: Option<u32>,
-    /// The prose of the task `needle-in-prose`; `None` without a tokenizer.
+    /// The prose of the task `needle-in-prose`; `None` for other tasks.
     prose: Option<Prose>,
 }
 
@@ -71,8 +71,15 @@ impl Words {
             bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", loaded.name)
         };
         let first = tokenizer.special_tokens().before.first().copied();
-        let words = Words::new(pool, newline, first, &loaded.name)?;
-        Ok(Words { prose: Some(Prose::from_tokenizer(tokenizer)?), ..words })
+        Words::new(pool, newline, first, &loaded.name)
+    }
+
+    /// Returns the words with the prose that the task `needle-in-prose` needs.
+    ///
+    /// # Errors
+    /// Returns an error if the model has no tokenizer, or the tokenizer fails.
+    pub fn with_prose(self, loaded: &LoadedModel) -> Result<Words> {
+        Ok(Words { prose: Some(Prose::from_tokenizer(loaded.tokenizer()?)?), ..self })
     }
 
     /// Returns words with the given token ids, newline and beginning-of-sequence token. `model` is the name
@@ -99,7 +106,7 @@ impl Words {
         Ok(Words { pool, newline, bos, prose: None })
     }
 
-    /// Returns the prose; `None` if the words were not made from a tokenizer.
+    /// Returns the prose; `None` without [`Words::with_prose`].
     pub(super) fn prose(&self) -> Option<&Prose> {
         self.prose.as_ref()
     }

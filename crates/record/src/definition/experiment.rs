@@ -8,7 +8,7 @@ use toml::Table;
 
 /// The keys besides those of the axes.
 #[rustfmt::skip]
-const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 17] = [
     "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics",
     "tasks", "calibration", "seeds", "draws", "equivalence", "controls", "analysis",
 ];

@@ -6,7 +6,7 @@ use super::listed_model::models;
 use crate::{Accounting, Form, RecordError};
 use toml::Table;
 
-const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
+pub(super) const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
 /// Reads a memory study.
 pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {

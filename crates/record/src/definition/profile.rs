@@ -6,7 +6,7 @@ use super::{ProfileStudy, TextSource, parts};
 use crate::{Form, RecordError};
 use toml::Table;
 
-const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
+pub(super) const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
 /// The shortest length in tokens, because an entropy needs a query that sees two keys.
 const SHORTEST: usize = 2;
 

@@ -32,14 +32,16 @@ const README: &str = "README.md";
 const METRICS: &str = "docs/METRICS.md";
 
 /// Sentences that define a term or describe a document, and quote no result.
-const DEFINITIONS: [&str; 9] = [
+const DEFINITIONS: [&str; 10] = [
     "The first finding is for a real pretrained model in full precision.",
     "All others are for the two built-in models, which are small: the method carries over to other models, the \
      numbers do not.",
     "Every statement has its interval in the report.",
     "5x asked for means that a fifth of the entries was requested; the share really kept is beside each \
      number.",
-    "All others are about these small models: they show whether a claim carries over to them, and neither \
+    "`results/smollm2-verify` is the same command on SmolLM2-135M-Instruct, a pretrained Llama in full \
+     precision.",
+    "All others are about the measured model: they show whether a claim carries over to it, and neither \
      confirm nor refute the numbers published for other models.",
     "The first row of a claim has its verdict, which also covers the rows without one.",
     "In tables, a star marks a difference whose 95 % interval, paired by text, excludes zero.",

@@ -2,8 +2,8 @@
 
 use crate::cells::{Cell, Run, mean};
 use crate::finding::{Finding, table};
-use crate::results::{newest, rows};
-use crate::sentence::{Check, Sentence, list, nats, percent, thousands};
+use crate::results::{newest, repository, rows};
+use crate::sentence::{Check, Sentence, list, nats, percent, range, thousands};
 use bitkv_record::{HeadRow, WeightKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,20 @@ const POLICIES: [&str; 12] = [
     "uniform+oracle",
 ];
 
+/// The published rules.
+const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
+/// The lengths of contexts with a needle, in tokens.
+const LENGTHS: [usize; 3] = [1024, 2048, 4096];
+/// The policies that answer at all lengths, without the oracle.
+const NEEDLE_POLICIES: [&str; 6] = [
+    "uniform+recency",
+    "uniform+window-attention",
+    "uniform+expected-attention",
+    "uniform+key-diff",
+    "adaptive+window-attention",
+    "uniform+random",
+];
+
 /// Returns the finding.
 pub(crate) fn finding() -> Finding {
     let run = &Run::newest("smollm2-scorers-and-allocators");
@@ -34,8 +48,19 @@ pub(crate) fn finding() -> Finding {
     assert!(
         heads.iter().filter(|row| row.model == MODEL).all(|row| row.weights == Some(WeightKind::Control))
     );
-    let sentences = vec![entropies(heads), best(run), allocators(run)];
-    Finding { title: "A real model: SmolLM2", sentences, tables: vec![kl_table(run)] }
+    let rules = &Run::newest("smollm2-published-rules");
+    let retrieval = &Run::newest("smollm2-retrieval");
+    let sentences = vec![
+        entropies(heads),
+        best(run),
+        allocators(run),
+        budgets_by_entropy(&Run::newest("smollm2-verify")),
+        against_the_oracle(rules),
+        needles(retrieval),
+        lists_of_words(),
+    ];
+    let tables = vec![kl_table(run), rule_table(rules), needle_table(retrieval)];
+    Finding { title: "A real model: SmolLM2", sentences, tables }
 }
 
 /// Returns the mean entropy of every head at a length.
@@ -100,6 +125,115 @@ fn allocators(run: &Run) -> Sentence {
         "With window attention at that budget, the KL of other allocators minus that of uniform budgets is {}.",
         &[&list(differences)],
         [],
+    )
+}
+
+/// Budgets by entropy in the run of `bitkv verify`, whose name of the model is that of its file.
+fn budgets_by_entropy(run: &Run) -> Sentence {
+    let cell = |allocator: &str, budget: &str| {
+        Cell::new(&format!("{MODEL}.Q4_1"), &format!("{allocator}+window-attention"), budget)
+    };
+    let differences = |allocator: &str| {
+        ["0.5", "0.2", "0.1"]
+            .map(|budget| run.kl_difference(&cell("entropy", budget), &cell(allocator, budget)))
+    };
+    let [uniform, permuted] = ["uniform", "entropy-permuted"].map(differences);
+    Sentence::new(
+        "In `bitkv verify`, with window attention and the same number of entries at {}, the KL of budgets by \
+         entropy minus that of uniform budgets is {}, and minus that of permuted budgets {}: on this model \
+         budgets by entropy are not better at any compression, and worse where a star says so.",
+        &[&"2x, 5x and 10x", &list(uniform.map(|d| d.marked())), &list(permuted.map(|d| d.marked()))],
+        [Check::new(
+            uniform.iter().chain(&permuted).all(|difference| !difference.below()),
+            "budgets by entropy are better somewhere",
+        )],
+    )
+}
+
+fn against_the_oracle(run: &Run) -> Sentence {
+    let ratios = RULES.map(|rule| {
+        let budget = format!("0.2 by {rule}");
+        run.kl(&Cell::new(MODEL, rule, &budget)) / run.kl(&Cell::new(MODEL, "uniform+oracle", &budget))
+    });
+    let (least, most) = range(&ratios);
+    Sentence::new(
+        "At the entries that each published rule keeps when a fifth is asked for, the rules have {} to {} times \
+         the KL of `uniform+oracle`.",
+        &[&nats(least), &nats(most)],
+        [Check::new(least > 1.0, format!("ratios {ratios:?}"))],
+    )
+}
+
+/// The differences in KL of budgets by entropy, at the entries that the published rules keep.
+fn rule_table(run: &Run) -> String {
+    let row = |rule: &str| {
+        let budget = format!("0.2 by {rule}");
+        let mut row = vec![format!("`{budget}`"), percent(run.kept(&Cell::new(MODEL, rule, &budget)))];
+        for scorer in ["oracle", "window-attention"] {
+            for second in ["uniform", "entropy-permuted"] {
+                let [own, other] = ["entropy", second]
+                    .map(|allocator| Cell::new(MODEL, &format!("{allocator}+{scorer}"), &budget));
+                row.push(run.kl_difference(&own, &other).marked());
+            }
+        }
+        row
+    };
+    let columns = "SmolLM2 (control): entries of|kept|oracle: entropy minus uniform|entropy minus permuted|window \
+                   attention: entropy minus uniform|entropy minus permuted";
+    table(columns, &RULES.map(row))
+}
+
+fn needle(policy: &str, budget: &str, tokens: usize) -> Cell {
+    Cell::new(MODEL, policy, budget).task("needle-in-prose").context(tokens)
+}
+
+fn needles(run: &Run) -> Sentence {
+    let full = LENGTHS.map(|tokens| percent(run.accuracy(&needle("full", "1.0", tokens))));
+    let quarter = |policy: &str| {
+        let answers = LENGTHS.map(|tokens| run.answers(&needle(policy, "0.25", tokens)));
+        let (correct, questions) = answers.iter().fold((0, 0), |sum, a| (sum.0 + a.0, sum.1 + a.1));
+        correct as f64 / questions as f64
+    };
+    let mut found = NEEDLE_POLICIES.map(|policy| (policy.to_owned(), quarter(policy))).to_vec();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let described = list(found.iter().map(|(policy, share)| format!("`{policy}` {}", percent(*share))));
+    Sentence::new(
+        "With its full cache, it finds a number in prose in {} of the contexts of {} tokens. With a quarter of \
+         the cache, evicted before the question is known, recency has most right answers; \
+         those of all three lengths are {}; the oracle, which sees what follows the context, has {}.",
+        &[&list(full), &list(LENGTHS.map(thousands)), &described, &percent(quarter("uniform+oracle"))],
+        [Check::new(found[0].0 == "uniform+recency", format!("{found:?}"))],
+    )
+}
+
+/// What the first run of the definition of retrieval showed.
+fn lists_of_words() -> Sentence {
+    let run = Run::read(&repository().join("results/smollm2-retrieval"));
+    let share = |task: &str| {
+        let answers =
+            LENGTHS.map(|tokens| run.answers(&Cell::new(MODEL, "full", "1.0").task(task).context(tokens)));
+        answers.iter().map(|a| a.0).sum::<usize>() as f64 / answers.iter().map(|a| a.1).sum::<usize>() as f64
+    };
+    let lost = ["passkey", "needles", "variables"].map(share);
+    Sentence::new(
+        "Lists of single words are foreign to it: with its full cache, it answers no question of `passkey`, \
+         `needles` and `variables`, and {} of `recall`.",
+        &[&percent(share("recall"))],
+        [Check::new(lost.iter().all(|share| *share == 0.0), format!("{lost:?}"))],
+    )
+}
+
+fn needle_table(run: &Run) -> String {
+    let row = |policy: &str| {
+        let shares = ["0.5", "0.25", "0.1"]
+            .into_iter()
+            .flat_map(|budget| LENGTHS.map(|tokens| percent(run.accuracy(&needle(policy, budget, tokens)))));
+        [format!("`{policy}`")].into_iter().chain(shares).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<String>> = NEEDLE_POLICIES.into_iter().chain(["uniform+oracle"]).map(row).collect();
+    table(
+        "SmolLM2 (control): needle in prose|1/2: 1,024 tokens|2,048|4,096|1/4: 1,024|2,048|4,096|1/10: 1,024|2,048|4,096",
+        &rows,
     )
 }
 

@@ -151,7 +151,7 @@ mod tests {
         for count in [1, 15, 16, 17, 31, 32, 33, 77] {
             // Numbers of all magnitudes, and ties.
             let x: Vec<f32> = (0..count)
-                .map(|i| f32::from_bits(0x0100_0000 + i * 0x00c0_8765 & 0x7fff_8000 | i << 31))
+                .map(|i| f32::from_bits((0x0100_0000 + i * 0x00c0_8765) & 0x7fff_8000 | i << 31))
                 .filter(|x| x.is_normal())
                 .collect();
             let mut rounded = vec![bf16::NAN; x.len()];
@@ -159,6 +159,29 @@ mod tests {
             unsafe { round_all(&x, &mut rounded) }
             let expected: Vec<bf16> = x.iter().map(|x| bf16::from_f32(*x)).collect();
             assert_eq!(rounded, expected);
+        }
+    }
+
+    /// Every word has the pair of columns of its token, in the tile of its step and part.
+    #[test]
+    fn words_are_where_the_units_read_them() {
+        for (tokens, cols) in [(1, 64), (5, 33), (16, 32), (20, 95), (48, 7)] {
+            let x: Vec<f32> = (0..tokens * cols).map(|i| (i as f32 - 300.0) * 1.001).collect();
+            // SAFETY: three parts need no instructions.
+            let packed = unsafe { Packed::<3>::new(&x, cols) };
+            for t in 0..tokens {
+                let (first, width) = (t / SIDE * SIDE, SIDE.min(tokens - t / SIDE * SIDE));
+                for column in 0..cols {
+                    let (step, pair, half) = (column / DEPTH, column % DEPTH / 2, column % 2);
+                    let parts = (0..3).map(|part| {
+                        let tile = &packed.group(first)[(step * 3 + part) * SIDE * width..];
+                        let word = tile[pair * width + t - first];
+                        f64::from(f32::from_bits(if half == 0 { word << 16 } else { word & 0xffff_0000 }))
+                    });
+                    let (sum, expected) = (parts.sum::<f64>(), f64::from(x[t * cols + column]));
+                    assert_eq!(sum, expected, "token {t}, column {column} of [{tokens}, {cols}]");
+                }
+            }
         }
     }
 }

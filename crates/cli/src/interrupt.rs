@@ -1,0 +1,72 @@
+//! SIGINT and SIGTERM: a run finishes what it is measuring, keeps its rows, and says how to resume. A second
+//! signal ends the process at once.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Error, Result};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+/// The first signal that came, or 0.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+/// Whether a signal came.
+static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// A run that ended because a signal asked for it.
+#[derive(Debug)]
+pub(crate) struct Interrupted {
+    signal: usize,
+    folder: PathBuf,
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let folder = self.folder.display();
+        write!(f, "the run {folder} was stopped as asked, and its rows are kept: the same command resumes it")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+impl Interrupted {
+    /// Returns the exit code of a process that a signal ended: 130 or 143.
+    pub(crate) fn exit_code(&self) -> u8 {
+        128 + self.signal as u8
+    }
+}
+
+/// Catches the two signals from now on.
+///
+/// # Errors
+/// When the system does not allow it.
+pub(crate) fn catch() -> Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // The handlers run in this order, so that the first signal does not end the process.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&ASKED))
+            .and_then(|_| flag::register(signal, Arc::clone(&ASKED)))
+            .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))
+            .context("cannot catch signals")?;
+    }
+    Ok(())
+}
+
+/// Whether a signal has asked this process to stop.
+pub(crate) fn is_asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
+
+/// Returns the error of a run: that it was interrupted, if a signal came, or `error`.
+pub(crate) fn or_interrupted(error: impl Into<Error>, folder: &Path) -> Error {
+    match SIGNAL.load(Ordering::SeqCst) {
+        0 => error.into(),
+        signal => Interrupted { signal, folder: folder.to_owned() }.into(),
+    }
+}
