@@ -94,7 +94,7 @@ fn one_policy_can_be_shown() {
 #[test]
 fn tables_fit_the_width() {
     let place = Place::new();
-    for columns in [90, 120, 200] {
+    for columns in [100, 120, 200] {
         let lists = ["models", "policies", "metrics", "commands"].map(|topic| vec!["list", topic]);
         let memory = vec!["memory", "--model", "BitNet-b1.58-2B-4T", "--budget", "0.5", "--fit", "1GiB"];
         for arguments in lists.into_iter().chain([memory]) {
