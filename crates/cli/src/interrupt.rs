@@ -51,8 +51,8 @@ pub(crate) fn catch() -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // The handlers run in this order, so that the first signal does not end the process.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&ASKED))
-            .and_then(|_| flag::register(signal, Arc::clone(&ASKED)))
             .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))
+            .and_then(|_| flag::register(signal, Arc::clone(&ASKED)))
             .context("cannot catch signals")?;
     }
     Ok(())
@@ -63,10 +63,10 @@ pub(crate) fn is_asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Returns the error of a run: that it was interrupted, if a signal came, or `error`.
-pub(crate) fn or_interrupted(error: impl Into<Error>, folder: &Path) -> Error {
-    match SIGNAL.load(Ordering::SeqCst) {
-        0 => error.into(),
-        signal => Interrupted { signal, folder: folder.to_owned() }.into(),
+/// Returns the error of a run: that it was interrupted, if it was cancelled, or else `error`.
+pub(crate) fn or_interrupted(error: bitkv_lab::Error, folder: &Path) -> Error {
+    match error.is_cancelled() {
+        true => Interrupted { signal: SIGNAL.load(Ordering::SeqCst), folder: folder.to_owned() }.into(),
+        false => error.into(),
     }
 }

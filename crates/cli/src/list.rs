@@ -184,14 +184,13 @@ fn show_policy(name: &str, as_json: bool, registry: &Registry) -> Result<()> {
         return output::json(&json!({"policies": policies, "preset": preset.map(preset_document)}));
     }
     let methods = listings.iter().map(|l| {
-        let reads = if l.reads.is_empty() { "nothing".to_owned() } else { l.reads.join(", ") };
         let options = if l.options.is_empty() { "none".to_owned() } else { options_of(l) };
         let lines = [
             ("kind", l.kind.name().to_owned()),
             ("role", l.role.name().to_owned()),
             ("what it does", l.description.to_owned()),
             ("formula", l.formula.to_owned()),
-            ("reads", reads),
+            ("reads", policy_tables::reads(l)),
             ("options and their defaults", options),
             ("source", l.source.to_owned()),
             ("differences from the source", l.differences.to_owned()),

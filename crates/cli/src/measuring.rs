@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use bitkv_lab::{
     grid::{self, Estimate, Grid},
     text_use::TextUse,
@@ -84,6 +84,13 @@ impl FinishedRun {
             )
         })
     }
+}
+
+/// Checks before long work that the run folder of `--out` is not a file. A number is added to the name of a
+/// finished run, but not to that of a file.
+pub(crate) fn check_out(out: &Path) -> Result<()> {
+    ensure!(!out.is_file(), "--out {} is a file: name a folder for the run", out.display());
+    Ok(())
 }
 
 /// Measures the rows that an earlier attempt has not measured, writes the reports, and moves the run to

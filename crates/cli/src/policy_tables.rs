@@ -1,6 +1,6 @@
 //! Makes the tables of docs/POLICIES.md from the registry.
 
-use bitkv_evict::{PolicyKind, Registry};
+use bitkv_evict::{Listing, PolicyKind, Registry};
 
 use crate::markdown::{head, row};
 
@@ -14,12 +14,16 @@ pub(crate) fn tables(registry: &Registry) -> [(&'static str, String); 4] {
     ]
 }
 
+/// Returns what a policy reads of an observation, in words.
+pub(crate) fn reads(listing: &Listing) -> String {
+    if listing.reads.is_empty() { "nothing".to_owned() } else { listing.reads.join(", ") }
+}
+
 fn methods(registry: &Registry, kind: PolicyKind, formula: &str) -> String {
     let mut table = head(&["name", "reads", formula, "source", "differences from the source"]);
     for listing in registry.listings().iter().filter(|listing| listing.kind == kind) {
-        let reads = if listing.reads.is_empty() { "nothing".to_owned() } else { listing.reads.join(", ") };
         let name = format!("`{}`", listing.name);
-        table += &row(&[&name, &reads, listing.formula, listing.source, listing.differences]);
+        table += &row(&[&name, &reads(listing), listing.formula, listing.source, listing.differences]);
     }
     table
 }

@@ -60,11 +60,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
-    ensure!(
-        !arguments.out.is_file(),
-        "--out {} is a file: name a folder for the run",
-        arguments.out.display()
-    );
+    measuring::check_out(&arguments.out)?;
     let loading = arguments.reading.loading();
     let sweep = Sweep {
         models: arguments.model.clone(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::{
     grid::{Grid, GridOptions},
@@ -64,12 +64,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
-    // A number is added to the name of a finished run, but not to that of a file.
-    ensure!(
-        !arguments.out.is_file(),
-        "--out {} is a file: name a folder for the run",
-        arguments.out.display()
-    );
+    measuring::check_out(&arguments.out)?;
     let loading = arguments.reading.loading();
     let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
     let changes = Changes {

@@ -66,6 +66,17 @@ pub enum Error {
     Tokenizer(#[from] bitkv_tokenizer::Error),
 }
 
+impl Error {
+    /// Returns whether the work ended because the user asked it to stop.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Error::Cancelled => true,
+            Error::At { source, .. } => source.is_cancelled(),
+            _ => false,
+        }
+    }
+}
+
 /// Converts large errors of other crates. They are boxed, so that `Result`s stay small.
 macro_rules! boxed {
     ($($kind:ident($error:ty)),+) => {$(

@@ -160,10 +160,11 @@ fn open_journal<R: Row>(
 
 /// Measures everything that is not yet measured and writes the rows into the run at `folder`.
 ///
-/// # Errors Returns an error if the run is already finished or another process is writing it, if its journal
-/// belongs to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that
-/// were measured are kept for the next attempt. So are those of work that `progress` cancels. If a cell
-/// fails, its row has the reason.
+/// # Errors
+/// Returns an error if the run is already finished or another process is writing it, if its journal belongs
+/// to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that were
+/// measured are kept for the next attempt. So are those of work that `progress` cancels. If a cell fails, its
+/// row has the reason.
 pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<MeasuredRun> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;

@@ -2,13 +2,14 @@
 //! and measured.
 
 use bitkv_bitnet::{Architecture, CachePrecision, Config, Quantisation, WeightFormat};
-use bitkv_evict::{Budget, Shape};
-use bitkv_models::Shape as ModelShape;
+use bitkv_evict::Budget;
+use bitkv_models::Shape;
 use bitkv_record::{Accounting, MemoryRow, WeightKind};
 
 use crate::{
     Result,
     error::{bail, ensure},
+    observation::cache_shape,
 };
 
 /// The bits per weight that the published table assumes.
@@ -61,20 +62,13 @@ impl KeptCache {
 
     /// Returns the bytes of the cache of a model after `context` tokens.
     pub fn bytes(&self, config: &Config, context: usize) -> u64 {
-        let shape = Shape {
-            tokens: context,
-            layers: config.num_hidden_layers,
-            kv_heads: config.num_key_value_heads,
-            query_heads: config.num_attention_heads,
-            head_dim: config.head_dim,
-        };
+        let shape = cache_shape(config, context);
         let tokens = self.budget.per_head(shape);
-        let heads = (config.num_key_value_heads * config.num_hidden_layers) as u64;
         let per_head = match self.quantisation {
             Quantisation::None => 2 * tokens * config.head_dim * self.precision.bytes(),
             quantisation => quantisation.bytes(tokens, config.head_dim),
         };
-        heads * per_head as u64
+        (shape.all_kv_heads() * per_head) as u64
     }
 }
 
@@ -84,7 +78,7 @@ impl KeptCache {
 /// # Errors
 /// Fails as [`computed_row`] does.
 pub fn longest_context(
-    shape: &ModelShape,
+    shape: &Shape,
     accounting: Accounting,
     kept: &KeptCache,
     bytes: u64,
@@ -109,7 +103,7 @@ pub fn longest_context(
 /// # Errors
 /// Returns an error if the context is empty or too long, or if the accounting is `measured`, which needs a
 /// loaded model.
-pub fn computed_row(shape: &ModelShape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
+pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
     computed_row_of(shape, accounting, context, &KeptCache::FULL)
 }
 
@@ -118,7 +112,7 @@ pub fn computed_row(shape: &ModelShape, accounting: Accounting, context: usize) 
 /// # Errors
 /// Fails as [`computed_row`] does.
 pub fn computed_row_of(
-    shape: &ModelShape,
+    shape: &Shape,
     accounting: Accounting,
     context: usize,
     kept: &KeptCache,

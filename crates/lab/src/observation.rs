@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use bitkv_bitnet::{Cache, ProbeOutput, Probes, QueryMoments};
+use bitkv_bitnet::{Cache, Config, ProbeOutput, Probes, QueryMoments};
 use bitkv_evict::{Need, Needs, Observation, Shape};
 use bitkv_models::LoadedModel;
 
@@ -53,7 +53,11 @@ pub fn probes_for(needs: &Needs) -> Probes {
 
 /// Returns the shape of a model's cache after `tokens` tokens.
 pub fn shape(loaded: &LoadedModel, tokens: usize) -> Shape {
-    let config = loaded.config();
+    cache_shape(loaded.config(), tokens)
+}
+
+/// Returns the shape of the cache of a model with this configuration after `tokens` tokens.
+pub(crate) fn cache_shape(config: &Config, tokens: usize) -> Shape {
     Shape {
         layers: config.num_hidden_layers,
         query_heads: config.num_attention_heads,

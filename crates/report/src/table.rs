@@ -133,11 +133,12 @@ impl Table {
     /// Returns the table as aligned plain text of at most `width` characters per line. Long sentences wrap
     /// within their column. A table whose words and numbers need more characters is wider.
     pub fn to_terminal(&self, width: usize) -> String {
-        let columns: Vec<Column> = (0..self.columns.len()).map(|i| self.column(i)).collect();
-        let columns = narrowed(columns, width);
+        let mut columns: Vec<Column> = (0..self.columns.len()).map(|i| self.column(i)).collect();
+        narrow(&mut columns, width);
         let widths: Vec<usize> = columns.iter().map(|column| column.width).collect();
-        let row = |i: usize| columns.iter().map(|column| column.cells[i].clone()).collect::<Vec<_>>();
-        let rule: Vec<Vec<String>> = widths.iter().map(|&width| vec!["-".repeat(width)]).collect();
+        let row = |i: usize| columns.iter().map(|column| &column.cells[i][..]).collect::<Vec<_>>();
+        let rule: Vec<[String; 1]> = widths.iter().map(|&width| ["-".repeat(width)]).collect();
+        let rule: Vec<&[String]> = rule.iter().map(|line| &line[..]).collect();
         let sentence = |text: &str| escape::wrapped(text, width.min(LINE_WIDTH)).join("\n") + "\n";
 
         let mut text = sentence(&self.caption);
@@ -155,14 +156,14 @@ impl Table {
     fn column(&self, i: usize) -> Column {
         let title = [&self.columns[i].0].into_iter();
         let texts: Vec<String> = title.chain(self.rows.iter().map(|row| &row[i])).cloned().collect();
-        let cells = texts.iter().map(|text| escape::wrapped(text, CELL_WIDTH)).collect();
-        Column::new(texts, cells, self.columns[i].1)
+        let cells: Vec<_> = texts.iter().map(|text| escape::wrapped(text, CELL_WIDTH)).collect();
+        Column { width: width_of(cells.iter()), texts, align: self.columns[i].1, cells }
     }
 
     /// Returns the lines of one row of plain text.
-    fn lines(&self, row: &[Vec<String>], widths: &[usize]) -> String {
+    fn lines(&self, row: &[&[String]], widths: &[usize]) -> String {
         let mut text = String::new();
-        for line in 0..row.iter().map(Vec::len).max().unwrap_or(0) {
+        for line in 0..row.iter().map(|cell| cell.len()).max().unwrap_or(0) {
             let cell = |i: usize| row[i].get(line).map_or("", String::as_str);
             let padded = (0..row.len()).map(|i| pad(cell(i), widths[i], self.columns[i].1));
             text += padded.collect::<Vec<_>>().join("  ").trim_end();
@@ -253,38 +254,41 @@ struct Column {
 }
 
 impl Column {
-    fn new(texts: Vec<String>, cells: Vec<Vec<String>>, align: Align) -> Self {
-        let width = cells.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
-        Self { texts, align, cells, width }
-    }
-
-    /// Returns the column with narrower lines, or `None` if nothing in it can be broken. Numbers are not
-    /// broken, but the title above them is.
-    fn narrower(&self) -> Option<Self> {
+    /// Makes the lines narrower by at least one character. Returns false if nothing can be broken. Numbers
+    /// are not broken, but the title above them is.
+    fn narrow(&mut self) -> bool {
         let most = self.width.saturating_sub(1).min(CELL_WIDTH);
-        let narrowed = |(i, text): (usize, &String)| match self.align {
-            Align::Right if i > 0 => self.cells[i].clone(),
-            _ => escape::broken(text, most),
+        let broken = match self.align {
+            Align::Left => self.texts.len(),
+            Align::Right => 1,
         };
-        let cells = self.texts.iter().enumerate().map(narrowed).collect();
-        let column = Self::new(self.texts.clone(), cells, self.align);
-        (column.width < self.width).then_some(column)
+        let cells: Vec<_> = self.texts[..broken].iter().map(|text| escape::broken(text, most)).collect();
+        let width = width_of(cells.iter().chain(&self.cells[broken..]));
+        if width >= self.width {
+            return false;
+        }
+        self.cells.splice(..broken, cells);
+        self.width = width;
+        true
     }
 }
 
-/// Returns the columns with lines short enough that they fit into `width` characters side by side, if their
-/// words allow it. The widest column becomes narrower first.
-fn narrowed(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
+/// Returns the width of the widest line of cells, in characters.
+fn width_of<'a>(cells: impl Iterator<Item = &'a Vec<String>>) -> usize {
+    cells.flatten().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+/// Makes columns narrower until they fit into `width` characters side by side, if their words allow it. The
+/// widest column becomes narrower first.
+fn narrow(columns: &mut [Column], width: usize) {
     let total = |columns: &[Column]| columns.iter().map(|column| column.width + 2).sum::<usize>();
-    while total(&columns) > width.saturating_add(2) {
-        let mut widest: Vec<usize> = (0..columns.len()).collect();
-        widest.sort_by_key(|&i| std::cmp::Reverse(columns[i].width));
-        match widest.into_iter().find_map(|i| Some((i, columns[i].narrower()?))) {
-            Some((i, column)) => columns[i] = column,
-            None => break,
+    while total(columns) > width.saturating_add(2) {
+        let mut widest: Vec<&mut Column> = columns.iter_mut().collect();
+        widest.sort_by_key(|column| std::cmp::Reverse(column.width));
+        if !widest.into_iter().any(Column::narrow) {
+            break;
         }
     }
-    columns
 }
 
 /// Pads a text to a width.

@@ -157,11 +157,10 @@ pub enum Instructions {
 /// weights are stored as bf16.
 pub fn instructions(arithmetic: Arithmetic, is_bf16: bool) -> Instructions {
     #[cfg(target_arch = "x86_64")]
-    match (arithmetic, packed::Unit::from_isa(isa())) {
-        (Arithmetic::Bf16, Some(packed::Unit::Dots)) => return Instructions::Dots,
-        (Arithmetic::Bf16, Some(packed::Unit::Tiles)) => return Instructions::Tiles,
-        (Arithmetic::F32, Some(packed::Unit::Tiles)) if is_bf16 => return Instructions::Tiles,
-        _ => {}
+    match packed::Unit::choose(isa(), arithmetic, is_bf16) {
+        Some(packed::Unit::Dots) => return Instructions::Dots,
+        Some(packed::Unit::Tiles) => return Instructions::Tiles,
+        None => {}
     }
     let _ = (arithmetic, is_bf16);
     Instructions::Vectors
@@ -203,20 +202,26 @@ fn linear_at(isa: Isa, x: &[f32], cols: usize, arithmetic: Arithmetic, products:
     }
     let outputs: Vec<Output<'_>> = products.iter_mut().map(|p| Output::new(p, tokens, cols)).collect();
     #[cfg(target_arch = "x86_64")]
-    match (arithmetic, packed::Unit::from_isa(isa)) {
-        (Arithmetic::Bf16, Some(unit)) => {
+    let outputs = {
+        let unit = |output: &Output<'_>| {
+            packed::Unit::choose(isa, arithmetic, matches!(output.weights, Dense::Bf16(_)))
+        };
+        // Weights of different types may be multiplied by different instructions.
+        let (on_unit, others): (Vec<_>, Vec<_>) =
+            outputs.into_iter().partition(|output| unit(output).is_some());
+        if let Some(unit) = on_unit.first().and_then(unit) {
             // SAFETY: the machine has the unit.
-            return unsafe { multiply_packed::<1>(unit, x, cols, &outputs) };
+            unsafe {
+                match arithmetic {
+                    Arithmetic::F32 => multiply_packed::<3>(unit, x, cols, &on_unit),
+                    Arithmetic::Bf16 => multiply_packed::<1>(unit, x, cols, &on_unit),
+                }
+            }
         }
-        (Arithmetic::F32, Some(unit @ packed::Unit::Tiles)) => {
-            // Weights of different types are multiplied by different instructions.
-            let is_tiled = |output: &Output<'_>| matches!(output.weights, Dense::Bf16(_));
-            let (tiled, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_tiled);
-            // SAFETY: as above.
-            unsafe { multiply_packed::<3>(unit, x, cols, &tiled) };
-            return multiply_by_vectors(isa, x, cols, &others);
-        }
-        _ => {}
+        others
+    };
+    if outputs.is_empty() {
+        return;
     }
     match arithmetic {
         Arithmetic::F32 => multiply_by_vectors(isa, x, cols, &outputs),
@@ -249,9 +254,6 @@ unsafe fn multiply_packed<const PARTS: usize>(
     cols: usize,
     outputs: &[Output<'_>],
 ) {
-    if outputs.is_empty() {
-        return;
-    }
     // SAFETY: the caller guarantees the unit.
     let job = unsafe { packed::Job::<PARTS>::new(unit, x, cols) };
     run_tasks(outputs, job.task_rows(), |output, range, scratch| {
@@ -262,9 +264,6 @@ unsafe fn multiply_packed<const PARTS: usize>(
 
 /// Computes products in f32 by fused multiply-adds.
 fn multiply_by_vectors(isa: Isa, x: &[f32], cols: usize, outputs: &[Output<'_>]) {
-    if outputs.is_empty() {
-        return;
-    }
     let job = fma::Job::new(level(isa), x, cols);
     run_tasks(outputs, fma::TASK_ROWS, |output, range, tile| {
         // SAFETY: the machine has the level; every task writes only its own rows.

@@ -12,7 +12,7 @@ dominant key scores close to 100 % regardless of what else it loses, so judge qu
 const TEACHER_FORCED: &str = "KL, agreement and NLL are teacher-forced: each target follows the true text, which \
 hides the drift of free generation.";
 const ORACLE: &str = "Policies marked † use attention that a deployed cache does not have when it is compressed. \
-They are references, not methods. An allocator that is better only with such a scorer has not been shown to help.";
+They are references, not methods. If an allocator is better only with such a scorer, that does not show that it helps.";
 const PUBLISHED: &str = "Here, published rules choose budgets and entries once, after the context. Their authors chose \
 them again for every query, by masks or offline, and measured no compressed cache.";
 const LOOSE: &str =

@@ -4,7 +4,7 @@ use crate::cells::{Cell, Difference, MODELS, Run};
 use crate::finding::{Finding, table};
 use crate::sentence::{Check, Sentence, list, nats, percent, range};
 
-const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
+pub(crate) const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
 const ASKED: [&str; 3] = ["0.5", "0.2", "0.1"];
 const SCORERS: [(&str, &str); 2] = [("oracle", "the oracle"), ("window-attention", "window attention")];
 
@@ -114,19 +114,27 @@ fn counts(run: &Run, second: &str, name: &str) -> Sentence {
     )
 }
 
+/// Returns the mean differences in KL of budgets by entropy at a budget: with each scorer, minus uniform and
+/// minus permuted ones.
+pub(crate) fn gains_at(run: &Run, model: &str, budget: &str) -> Vec<String> {
+    let mut gains = Vec::new();
+    for (scorer, _) in SCORERS {
+        for second in ["uniform", "entropy-permuted"] {
+            let [own, other] = ["entropy", second]
+                .map(|allocator| Cell::new(model, &format!("{allocator}+{scorer}"), budget));
+            gains.push(run.kl_difference(&own, &other).marked());
+        }
+    }
+    gains
+}
+
 /// Returns the table of the mean differences in KL, for each rule whose entries are kept.
 fn gains(run: &Run) -> String {
     let mut rows = Vec::new();
     for model in MODELS {
         for (_, budget) in budgets() {
             let mut row = vec![model.to_owned(), format!("`{budget}`")];
-            for (scorer, _) in SCORERS {
-                for second in ["uniform", "entropy-permuted"] {
-                    let [own, other] = ["entropy", second]
-                        .map(|allocator| Cell::new(model, &format!("{allocator}+{scorer}"), &budget));
-                    row.push(run.kl_difference(&own, &other).marked());
-                }
-            }
+            row.extend(gains_at(run, model, &budget));
             rows.push(row);
         }
     }

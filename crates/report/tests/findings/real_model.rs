@@ -1,6 +1,7 @@
 //! What a real pretrained model shows: SmolLM2-135M-Instruct, a control in full precision.
 
 use crate::cells::{Cell, Run, mean};
+use crate::entropy::{RULES, gains_at};
 use crate::finding::{Finding, table};
 use crate::results::{newest, repository, rows};
 use crate::sentence::{Check, Sentence, list, nats, percent, range, thousands};
@@ -27,8 +28,6 @@ const POLICIES: [&str; 12] = [
     "uniform+oracle",
 ];
 
-/// The published rules.
-const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
 /// The lengths of contexts with a needle, in tokens.
 const LENGTHS: [usize; 3] = [1024, 2048, 4096];
 /// The policies that answer at all lengths, without the oracle.
@@ -169,13 +168,7 @@ fn rule_table(run: &Run) -> String {
     let row = |rule: &str| {
         let budget = format!("0.2 by {rule}");
         let mut row = vec![format!("`{budget}`"), percent(run.kept(&Cell::new(MODEL, rule, &budget)))];
-        for scorer in ["oracle", "window-attention"] {
-            for second in ["uniform", "entropy-permuted"] {
-                let [own, other] = ["entropy", second]
-                    .map(|allocator| Cell::new(MODEL, &format!("{allocator}+{scorer}"), &budget));
-                row.push(run.kl_difference(&own, &other).marked());
-            }
-        }
+        row.extend(gains_at(run, MODEL, &budget));
         row
     };
     let columns = "SmolLM2 (control): entries of|kept|oracle: entropy minus uniform|entropy minus permuted|window \
@@ -187,13 +180,16 @@ fn needle(policy: &str, budget: &str, tokens: usize) -> Cell {
     Cell::new(MODEL, policy, budget).task("needle-in-prose").context(tokens)
 }
 
+/// Returns the share of right answers among the questions of all lengths, 0..1.
+fn accuracy_at_all_lengths(run: &Run, cell: impl Fn(usize) -> Cell) -> f64 {
+    let answers = LENGTHS.map(|tokens| run.answers(&cell(tokens)));
+    let (correct, questions) = answers.iter().fold((0, 0), |sum, a| (sum.0 + a.0, sum.1 + a.1));
+    correct as f64 / questions as f64
+}
+
 fn needles(run: &Run) -> Sentence {
     let full = LENGTHS.map(|tokens| percent(run.accuracy(&needle("full", "1.0", tokens))));
-    let quarter = |policy: &str| {
-        let answers = LENGTHS.map(|tokens| run.answers(&needle(policy, "0.25", tokens)));
-        let (correct, questions) = answers.iter().fold((0, 0), |sum, a| (sum.0 + a.0, sum.1 + a.1));
-        correct as f64 / questions as f64
-    };
+    let quarter = |policy: &str| accuracy_at_all_lengths(run, |tokens| needle(policy, "0.25", tokens));
     let mut found = NEEDLE_POLICIES.map(|policy| (policy.to_owned(), quarter(policy))).to_vec();
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
     let described = list(found.iter().map(|(policy, share)| format!("`{policy}` {}", percent(*share))));
@@ -210,9 +206,7 @@ fn needles(run: &Run) -> Sentence {
 fn lists_of_words() -> Sentence {
     let run = Run::read(&repository().join("results/smollm2-retrieval"));
     let share = |task: &str| {
-        let answers =
-            LENGTHS.map(|tokens| run.answers(&Cell::new(MODEL, "full", "1.0").task(task).context(tokens)));
-        answers.iter().map(|a| a.0).sum::<usize>() as f64 / answers.iter().map(|a| a.1).sum::<usize>() as f64
+        accuracy_at_all_lengths(&run, |tokens| Cell::new(MODEL, "full", "1.0").task(task).context(tokens))
     };
     let lost = ["passkey", "needles", "variables"].map(share);
     Sentence::new(

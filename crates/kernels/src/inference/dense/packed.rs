@@ -19,7 +19,7 @@ use half::bf16;
 use pack::Packed;
 use tiles::Product;
 
-use super::{Dense, fma};
+use super::{Arithmetic, Dense, fma};
 use crate::{Isa, Level, scatter::Scatter, transpose::transpose};
 
 /// Number of rows of weights, or of tokens, in a tile.
@@ -40,11 +40,13 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// Returns the unit that belongs to an available instruction set; `None` if this machine has none for it.
-    pub(super) fn from_isa(isa: Isa) -> Option<Unit> {
-        match isa {
-            Isa::Amx => Some(Unit::Tiles),
-            Isa::Avx512 => is_x86_feature_detected!("avx512bf16").then_some(Unit::Dots),
+    /// Returns the unit that multiplies weights with an available instruction set in an arithmetic. `is_bf16`
+    /// says whether the weights are stored as bf16. `None` means that vectors of f32 multiply them.
+    pub(super) fn choose(isa: Isa, arithmetic: Arithmetic, is_bf16: bool) -> Option<Unit> {
+        match (isa, arithmetic) {
+            (Isa::Amx, Arithmetic::Bf16) => Some(Unit::Tiles),
+            (Isa::Amx, Arithmetic::F32) => is_bf16.then_some(Unit::Tiles),
+            (Isa::Avx512, Arithmetic::Bf16) => is_x86_feature_detected!("avx512bf16").then_some(Unit::Dots),
             _ => None,
         }
     }

@@ -49,6 +49,7 @@ unsafe fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
     let (tokens, stride) = (x.len() / cols, cols.next_multiple_of(DEPTH));
     // The parts of each token, `[parts][tokens, stride]`.
     let mut parts = vec![vec![0; tokens * stride]; PARTS];
+    let mut rest = Vec::new();
     for (t, x) in x.chunks_exact(cols).enumerate() {
         let mut rows = parts.iter_mut().map(|part| &mut part[t * stride..][..cols]);
         if PARTS == 1 {
@@ -56,7 +57,8 @@ unsafe fn pack<const PARTS: usize>(words: &mut [u32], x: &[f32], cols: usize) {
             // SAFETY: the caller guarantees the instructions.
             unsafe { round_all(x, row) }
         } else {
-            let mut rest = x.to_vec();
+            rest.clear();
+            rest.extend_from_slice(x);
             rows.for_each(|row| truncate_all(&mut rest, row));
         }
     }
