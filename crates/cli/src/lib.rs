@@ -22,6 +22,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod kv;
+mod leaderboard;
 mod list;
 mod lm_head;
 mod markdown;
@@ -177,6 +178,13 @@ commands! {
         "bitkv compare results/sinks results/sinks" => "Compare a run with itself: all cells are identical.",
         "bitkv compare results/verify results/verify --out comparison.md" =>
             "Also write the comparison as Markdown.",
+    ];
+    /// Rank the policies of all runs in a folder by measure, budget and model, on one page.
+    ///
+    /// The page shows losers and negative results too. It needs no network and no other files.
+    Leaderboard = leaderboard(), "DIR", [
+        "bitkv leaderboard results --out runs/leaderboard.html" => "Rank the policies of all committed runs.",
+        "bitkv leaderboard runs" => "Write runs/index.html.",
     ];
     /// Measure the tokens per second of prefill and decode and compare them with what the machine can do.
     ///

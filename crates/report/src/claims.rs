@@ -9,6 +9,7 @@ mod cells;
 mod claim;
 mod command;
 mod compression;
+mod evidence;
 mod halves;
 mod heads;
 mod instrument;
@@ -24,6 +25,7 @@ use crate::Run;
 
 pub use crate::verdict::Verdict;
 pub use claim::{Claim, Statement, StatementRole, verdict};
+pub use evidence::RowFilter;
 
 /// The content of `verification.json`: the published claims, what was measured, and whether each claim holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,6 +54,15 @@ pub fn all(run: &Run<'_>) -> Vec<Claim> {
         ClaimId::PlainLlama => plain_llama::claim(run),
     };
     run.definition.claims.iter().map(decide).collect()
+}
+
+/// Returns the published quality that the run's claims are about: for each measure, by the title of its
+/// column, the fractions kept with their values.
+pub(crate) fn published_quality(run: &Run<'_>) -> Vec<(&'static str, &'static [(f64, f64)])> {
+    match run.definition.claims.contains(&ClaimId::Compression) {
+        true => compression::PUBLISHED_QUALITY.to_vec(),
+        false => Vec::new(),
+    }
 }
 
 /// Returns the claims with the models and the folder of the run.

@@ -1,7 +1,7 @@
 //! The report of a run as text, Markdown and HTML, and its files.
 
 use crate::block::Document;
-use crate::{Run, claims, kinds, render, sections};
+use crate::{Run, claims, kinds, page, render, sections};
 
 /// Returns the full report.
 fn full_report(run: &Run<'_>) -> Document {
@@ -21,9 +21,9 @@ pub fn render_markdown(run: &Run<'_>) -> String {
     render::markdown(&full_report(run))
 }
 
-/// Returns the full report as one HTML page that needs no scripts, no fonts and no other files.
+/// Returns the full report as one HTML page that needs no network, no fonts and no other files.
 pub fn render_html(run: &Run<'_>) -> String {
-    render::html(&full_report(run))
+    page::html(run)
 }
 
 /// Returns the figures that the Markdown report refers to: each path, relative to the report, with its SVG.
@@ -35,7 +35,7 @@ pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
 /// definition has claims, `verification.json`.
 pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
     let document = full_report(run);
-    let texts = [("report.md", render::markdown(&document)), ("report.html", render::html(&document))];
+    let texts = [("report.md", render::markdown(&document)), ("report.html", page::html(run))];
     let mut files = document.figures();
     files.extend(texts.map(|(name, text)| (name.to_owned(), text)));
     if !run.definition.claims.is_empty() {

@@ -8,15 +8,19 @@
 
 mod baseline;
 mod chart;
+mod depths;
 mod difference_table;
 mod draws;
+mod explorer;
 mod failures;
 mod flips;
+mod forest;
 mod forms;
 mod matrix;
 mod measure;
 mod pairs;
 mod quantity;
+mod ranks;
 mod retrieval;
 mod slice;
 mod tested_table;
@@ -31,6 +35,7 @@ pub(crate) use units::{base_model_name, pooled, without_policy_seed};
 
 use crate::block::{Block, chart_figure, paragraphs};
 use crate::curve::Scale;
+use crate::page::data::{BoardData, ChartData, DepthData, ForestData};
 use crate::policies::is_loose;
 use crate::table::Table;
 use crate::{Run, unique};
@@ -78,6 +83,41 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
         blocks.push(Block::Details(format!("Times of {name}"), times));
     }
     blocks
+}
+
+/// What the script of a page draws of an experiment.
+pub(crate) struct Interactive {
+    pub(crate) chart: ChartData,
+    pub(crate) forest: ForestData,
+    pub(crate) depths: Option<DepthData>,
+}
+
+/// Returns what the script of a page draws of an experiment.
+pub(crate) fn interactive(run: &Run<'_>, name: &str) -> Interactive {
+    let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
+    let pooled_rows: Vec<GridRow> = rows_of(run, name).into_iter().map(pooled).collect();
+    let panels = named_slices(&pooled_rows, defined);
+    Interactive {
+        chart: explorer::chart(name, &panels),
+        forest: forest::forest(name, &panels, Asked::new(defined)),
+        depths: depths::depths(name, &panels),
+    }
+}
+
+/// Returns the boards of an experiment.
+pub(crate) fn boards(run: &Run<'_>, name: &str) -> Vec<BoardData> {
+    let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
+    let pooled_rows: Vec<GridRow> = rows_of(run, name).into_iter().map(pooled).collect();
+    let slices = named_slices(&pooled_rows, defined);
+    slices.iter().flat_map(|(name, slice)| ranks::boards(name, slice)).collect()
+}
+
+/// Returns the slices of an experiment, each with its model and the axes on which slices differ.
+fn named_slices<'a>(rows: &'a [GridRow], defined: Option<&Experiment>) -> Vec<(String, Slice<'a>)> {
+    let slices = slices(&rows.iter().collect::<Vec<_>>(), defined);
+    let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
+    let label = |slice: &Slice<'_>| format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));
+    slices.into_iter().map(|slice| (label(&slice), slice)).collect()
 }
 
 /// Returns one section per variant of a model, and tables across variants if it has several.
@@ -194,7 +234,7 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
 
 /// Returns the table of entries kept, agreement, and right answers of every task at the last budget, or
 /// `None` if none of these was measured.
-fn at_last_budget(slice: &Slice<'_>, texts: &Slice<'_>, label: &str) -> Option<Table> {
+fn at_last_budget<'a>(slice: &Slice<'a>, texts: &Slice<'a>, label: &str) -> Option<Table> {
     let on_texts = [(&KEPT, texts), (&AGREEMENT, texts)].into_iter();
     let mut columns: Vec<_> = on_texts
         .filter(|(measure, texts)| measure.is_in(texts.rows()))

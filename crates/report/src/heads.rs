@@ -5,6 +5,7 @@
 
 mod bounds;
 mod figures;
+mod interactive;
 mod model;
 mod tables;
 mod transfer;
@@ -16,6 +17,7 @@ use bitkv_record::ProfileStudy;
 use model::model_profiles;
 
 pub(crate) use bounds::{below, count_below};
+pub(crate) use interactive::interactive;
 
 const NOTE: &str =
     "Each point is a mean over the heads of a model; n is the number of keys that a query sees.";
@@ -24,8 +26,14 @@ const HEAT_MAP_NOTE: &str =
 
 /// Returns the sections about the profile studies of a run.
 pub(crate) fn blocks(run: &Run<'_>) -> Vec<Block> {
+    studies(run).into_iter().flat_map(|(_, blocks)| blocks).collect()
+}
+
+/// Returns the name and the section of each measured profile study.
+pub(crate) fn studies(run: &Run<'_>) -> Vec<(String, Vec<Block>)> {
     let measured = |study: &&ProfileStudy| run.heads.iter().any(|row| row.study == study.name);
-    run.definition.profiles.iter().filter(measured).flat_map(|study| study_blocks(run, study)).collect()
+    let section = |study: &ProfileStudy| (study.name.clone(), study_blocks(run, study));
+    run.definition.profiles.iter().filter(measured).map(section).collect()
 }
 
 /// Returns the section of one profile study.

@@ -26,7 +26,7 @@ pub struct HeatMap {
 }
 
 impl HeatMap {
-    /// Returns the map as SVG, with a legend, and with each value in a tooltip.
+    /// Returns the map as SVG with a legend, for files and for readers without scripts.
     pub fn to_svg(&self) -> String {
         let (layers, heads) = (self.values.len(), self.values.iter().map(Vec::len).max().unwrap_or(0));
         let cell = self.cell();
@@ -46,19 +46,15 @@ impl HeatMap {
         if self.values.len() > FEW_LAYERS { CELLS.0 } else { CELLS.1 }
     }
 
-    /// Draws one rectangle per head, with its entropy in a tooltip.
+    /// Draws one rectangle per head.
     fn draw_cells(&self, svg: &mut Svg) {
         let cell = self.cell();
         for (layer, row) in self.values.iter().enumerate() {
             for (head, value) in row.iter().enumerate() {
                 let corner = (LEFT + head as f64 * cell, TOP + layer as f64 * cell);
-                let (fill, description) = match value {
-                    Some(bits) => (colour::scale(bits / self.maximum), format!("{} bits", fixed(*bits, 3))),
-                    None => ("none".to_owned(), "not known".to_owned()),
-                };
+                let fill = value.map_or_else(|| "none".to_owned(), |bits| colour::scale(bits / self.maximum));
                 let attributes = format!("fill=\"{fill}\" class=\"grid\" stroke-width=\"0.5\"");
-                let tip = format!("layer {layer}, head {head}: {description}");
-                svg.rect(corner, (cell, cell), &attributes, Some(&tip));
+                svg.rect(corner, (cell, cell), &attributes);
             }
         }
     }
@@ -70,7 +66,7 @@ impl HeatMap {
             let fill = colour::scale((i as f64 + 0.5) / LEGEND_STEPS as f64);
             let y = TOP + height - (i as f64 + 1.0) * step;
             // Each step is a little taller than its distance to the next, so that no gap shows.
-            svg.rect((x, y), (14.0, step + 0.3), &format!("fill=\"{fill}\""), None);
+            svg.rect((x, y), (14.0, step + 0.3), &format!("fill=\"{fill}\""));
         }
         for bits in self.ticks() {
             let y = TOP + height * (1.0 - bits / self.maximum);
@@ -144,9 +140,9 @@ mod tests {
     fn every_head_has_its_value_and_its_colour() {
         let values = vec![vec![Some(0.0), Some(2.0)], vec![Some(4.0), None]];
         let svg = HeatMap { title: "map".into(), values, maximum: 4.0 }.to_svg();
-        assert!(svg.contains("<title>layer 0, head 1: 2.000 bits</title>"));
-        assert!(svg.contains("<title>layer 1, head 1: not known</title>"));
         assert!(svg.contains("fill=\"#440154\"") && svg.contains("fill=\"#fde725\""));
+        let cells = svg.matches("class=\"grid\" stroke-width").count();
+        assert_eq!((cells, svg.matches("fill=\"none\"").count()), (4, 1), "one head is not known");
         assert!(svg.contains("3 heads in 2 layers, 0.00 to 4.00 bits, mean 2.00 bits"), "{svg}");
     }
 

@@ -9,10 +9,11 @@ use crate::block::{Block, Document};
 use crate::table::Table;
 
 /// The kind of weights of each model, by name. It is empty if all models are ternary.
-struct Kinds<'a>(BTreeMap<&'a str, WeightKind>);
+pub(crate) struct Kinds<'a>(BTreeMap<&'a str, WeightKind>);
 
 impl<'a> Kinds<'a> {
-    fn new(run: &Run<'a>) -> Self {
+    /// Returns the kinds of the models of a run.
+    pub(crate) fn new(run: &Run<'a>) -> Self {
         let rows = run.rows.iter().map(|row| (&row.model, row.weights));
         let heads = run.heads.iter().map(|row| (&row.model, row.weights));
         let memory = run.memory.iter().map(|row| (&row.model, row.weights));
@@ -24,7 +25,7 @@ impl<'a> Kinds<'a> {
     }
 
     /// Adds the kind after the first mention of each model.
-    fn mark(&self, text: &mut String) {
+    pub(crate) fn mark(&self, text: &mut String) {
         for (model, kind) in &self.0 {
             if let Some(end) = end_of_name(text, model) {
                 text.insert_str(end, &format!(" ({kind})"));
@@ -32,12 +33,18 @@ impl<'a> Kinds<'a> {
         }
     }
 
-    fn mark_blocks(&self, blocks: &mut [Block]) {
+    /// Adds the kind to the texts of a table.
+    pub(crate) fn mark_table(&self, table: &mut Table) {
+        table.edit_texts(|text| self.mark(text));
+    }
+
+    /// Adds the kind to every heading, list, table and figure that names a model.
+    pub(crate) fn mark_blocks(&self, blocks: &mut [Block]) {
         for block in blocks {
             match block {
                 Block::Heading(_, text) => self.mark(text),
                 Block::List(items) => items.iter_mut().for_each(|item| self.mark(item)),
-                Block::Table(table) => table.edit_texts(|text| self.mark(text)),
+                Block::Table(table) => self.mark_table(table),
                 Block::Figure(figure) => self.mark(&mut figure.caption),
                 Block::Details(title, inner) => {
                     self.mark(title);
@@ -48,12 +55,6 @@ impl<'a> Kinds<'a> {
             }
         }
     }
-}
-
-/// Adds the kind of weights to the cells of a table.
-pub(crate) fn mark_table(table: &mut Table, run: &Run<'_>) {
-    let kinds = Kinds::new(run);
-    table.edit_texts(|text| kinds.mark(text));
 }
 
 /// Adds the kind of weights to every heading, table and figure of a report that names a model.

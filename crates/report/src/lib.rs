@@ -24,7 +24,9 @@ mod heads;
 mod heat_map;
 mod interval;
 mod kinds;
+mod leaderboard;
 pub mod memory;
+mod page;
 mod policies;
 mod published;
 mod render;
@@ -42,6 +44,7 @@ pub use compare::{
 pub use document::{figures, files, render_html, render_markdown, render_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
+pub use leaderboard::Leaderboard;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
 pub use run::{RecordedRun, Run};
 pub use splice::{SpliceError, findings, metrics, splice};

@@ -102,25 +102,51 @@ pub fn brief(rows: &[MemoryRow]) -> Option<Table> {
 /// Returns a chart of the cache's share against context length, for each model with two or more context
 /// lengths.
 pub fn charts(rows: &[MemoryRow]) -> Vec<Chart> {
-    let chart = |model: &str| {
-        let series = [Accounting::Published, Accounting::Actual, Accounting::Measured].map(|accounting| {
-            let chosen = rows.iter().filter(|row| row.model == model && row.accounting == accounting);
-            let point = |row: &MemoryRow| Point { x: row.context as f64, y: row.kv_fraction, interval: None };
-            Series {
-                label: format!("{accounting} accounting"),
-                faint: false,
-                points: chosen.map(point).collect(),
-            }
-        });
-        Chart {
-            title: format!("{model}: KV cache share of memory"),
-            x: Axis { label: "context, tokens".to_owned(), scale: Scale::Doubling },
-            y: Axis { label: "KV share".to_owned(), scale: Scale::Unit },
-            series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
-        }
+    let share = |(model, mut charts): (String, Vec<Chart>)| Chart {
+        title: format!("{model}: KV cache share of memory"),
+        ..charts.swap_remove(0)
     };
-    let models = unique(rows.iter().map(|row| row.model.as_str())).into_iter();
-    models.map(chart).filter(|chart| chart.series.iter().any(|series| series.points.len() > 1)).collect()
+    panels(rows).into_iter().map(share).collect()
+}
+
+/// Returns, for each model with two or more context lengths, charts against context length: the share of the
+/// cache, its bytes, and all bytes.
+pub(crate) fn panels(rows: &[MemoryRow]) -> Vec<(String, Vec<Chart>)> {
+    let charts = |model: &str| {
+        let charts = vec![
+            chart(model, rows, ("KV share", Scale::Unit), |row| row.kv_fraction),
+            chart(model, rows, ("KV cache, MB", Scale::Linear), |row| row.kv_bytes as f64 / 1e6),
+            chart(model, rows, ("all memory, MB", Scale::Linear), |row| row.total_bytes as f64 / 1e6),
+        ];
+        (model.to_owned(), charts)
+    };
+    let models = unique(rows.iter().map(|row| row.model.as_str())).into_iter().map(charts);
+    let has_line = |charts: &[Chart]| charts[0].series.iter().any(|series| series.points.len() > 1);
+    models.filter(|(_, charts)| has_line(charts)).collect()
+}
+
+/// Returns a chart of one quantity of a model, with one line for each accounting.
+fn chart(
+    model: &str,
+    rows: &[MemoryRow],
+    (label, scale): (&str, Scale),
+    value: fn(&MemoryRow) -> f64,
+) -> Chart {
+    let series = [Accounting::Published, Accounting::Actual, Accounting::Measured].map(|accounting| {
+        let chosen = rows.iter().filter(|row| row.model == model && row.accounting == accounting);
+        let point = |row: &MemoryRow| Point { x: row.context as f64, y: value(row), interval: None };
+        Series {
+            label: format!("{accounting} accounting"),
+            faint: false,
+            points: chosen.map(point).collect(),
+        }
+    });
+    Chart {
+        title: format!("{model}: {label}"),
+        x: Axis { label: "context, tokens".to_owned(), scale: Scale::Doubling },
+        y: Axis { label: label.to_owned(), scale },
+        series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
+    }
 }
 
 #[cfg(test)]

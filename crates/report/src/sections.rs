@@ -2,7 +2,7 @@
 
 mod limits;
 mod run;
-mod statements;
+pub(crate) mod statements;
 
 use crate::block::{Block, chart_figure, paragraphs};
 use crate::claims::{self, Claim, StatementRole};
@@ -11,7 +11,8 @@ use crate::format::MISSING;
 use crate::run::BUILT_IN;
 use crate::table::{LINE_WIDTH, Table};
 use crate::{Run, heads, memory};
-use run::{provenance, reproduce};
+pub(crate) use limits::blocks as limits;
+pub(crate) use run::{provenance, reproduce};
 
 const MEMORY_NOTE: &str =
     "The vertical axis is the KV cache as a share of weights, cache and activations together.";
@@ -44,7 +45,7 @@ pub(crate) fn full(run: &Run<'_>) -> Vec<Block> {
     blocks.extend(names.into_iter().flat_map(|name| experiment::blocks(run, name)));
     blocks.extend(heads::blocks(run));
     blocks.extend(memory_blocks(run));
-    blocks.extend(limits::blocks(run, &claims));
+    blocks.extend(limits(run, &claims));
     blocks.extend(reproduce(run.manifest, run.folder));
     blocks
 }
@@ -90,7 +91,7 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
 
 /// Returns the reason for a verdict: the statement that decides it, with its numbers. It is `None` if no
 /// statement was decided.
-fn because(claim: &Claim) -> Option<String> {
+pub(crate) fn because(claim: &Claim) -> Option<String> {
     let statement = claim.deciding()?;
     let holds = if statement.holds == Some(true) { "holds" } else { "does not hold" };
     let published = statements::published_text(&statement.published);
@@ -99,7 +100,7 @@ fn because(claim: &Claim) -> Option<String> {
 
 /// Says which models the verdicts rest on, what "holds" means for them, and how much of the claims was
 /// measured.
-fn basis(run: &Run<'_>, claims: &[Claim]) -> String {
+pub(crate) fn basis(run: &Run<'_>, claims: &[Claim]) -> String {
     let models = claims::models(run).join(" and ");
     let built_in = run.manifest.models.iter().all(|model| model.source == BUILT_IN);
     let own = match (models.is_empty(), built_in) {
@@ -135,9 +136,15 @@ fn summary(claims: &[Claim]) -> Vec<Block> {
         vec![claim.title.clone(), claim.verdict.name().to_owned(), because, counts(claim)]
     }));
     verdicts.note(VERDICT_NOTE);
+    let tables = [verdicts.unless_empty(), key_numbers(claims)];
+    tables.into_iter().flatten().map(Block::Table).collect()
+}
+
+/// Returns the table of key numbers, or `None` if no claim has one.
+pub(crate) fn key_numbers(claims: &[Claim]) -> Option<Table> {
     let mut numbers = Table::titled("Key numbers", "number|published|this run");
     numbers.extend(claims.iter().flat_map(|claim| claim.key_numbers.clone()).map(Vec::from));
-    [verdicts, numbers].into_iter().filter(|table| !table.is_empty()).map(Block::Table).collect()
+    numbers.unless_empty()
 }
 
 /// Returns the section of a claim: its verdict and its statements.
@@ -151,7 +158,7 @@ fn claim_blocks(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
 }
 
 /// Returns how many of the statements that count hold, fail or are open, such as `1 holds, 9 do not`.
-fn counts(claim: &Claim) -> String {
+pub(crate) fn counts(claim: &Claim) -> String {
     let counted = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
     let count = |holds| counted().filter(|s| s.holds == holds).count();
     let open = |measured: bool, word: &str| {
@@ -166,7 +173,7 @@ fn counts(claim: &Claim) -> String {
 }
 
 /// Returns the section about memory, empty without rows.
-fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
+pub(crate) fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
     let Some(overview) = memory::overview(run.memory) else { return Vec::new() };
     let mut blocks = vec![Block::Heading(2, "Memory".to_owned()), Block::Table(overview)];
     blocks.extend(memory::charts(run.memory).iter().map(|chart| chart_figure(chart, MEMORY_NOTE)));

@@ -13,7 +13,7 @@ pub fn findings(run: &Run<'_>) -> String {
             table.push(vec![what, published, found, verdict.to_owned()]);
         }
     }
-    kinds::mark_table(&mut table, run);
+    kinds::Kinds::new(run).mark_table(&mut table);
     table.to_bare_markdown()
 }
 

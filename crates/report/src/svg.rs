@@ -62,20 +62,10 @@ impl Svg {
         self.push(format_args!("<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" {attributes}/>"));
     }
 
-    /// Adds a filled rectangle with an optional tooltip. `attributes` are markup.
-    pub(crate) fn rect(
-        &mut self,
-        corner: (f64, f64),
-        size: (f64, f64),
-        attributes: &str,
-        tooltip: Option<&str>,
-    ) {
+    /// Adds a filled rectangle. `attributes` are markup.
+    pub(crate) fn rect(&mut self, corner: (f64, f64), size: (f64, f64), attributes: &str) {
         let [x, y, w, h] = [corner.0, corner.1, size.0, size.1].map(number);
-        let open = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" {attributes}");
-        match tooltip {
-            Some(tip) => self.push(format_args!("{open}><title>{}</title></rect>", escape::html(tip))),
-            None => self.push(format_args!("{open}/>")),
-        }
+        self.push(format_args!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" {attributes}/>"));
     }
 
     /// Adds any other element, as markup.
@@ -107,12 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_tooltips_are_escaped() {
+    fn texts_are_escaped() {
         let mut svg = Svg::new(10.0, 20.5);
         svg.text(1.0, 2.0, Anchor::Start, "<b>");
-        svg.rect((0.0, 0.0), (1.0, 1.0), "fill=\"#fff\"", Some("a & b"));
+        svg.rect((0.0, 0.0), (1.0, 1.0), "fill=\"#fff\"");
         let text = svg.finish("t\"", "d");
-        assert!(text.contains("&lt;b&gt;") && text.contains("<title>a &amp; b</title>"), "{text}");
+        assert!(text.contains("&lt;b&gt;"), "{text}");
         assert!(text.contains("viewBox=\"0 0 10 20.5\"") && text.contains("aria-label=\"t&quot;: d\""));
     }
 

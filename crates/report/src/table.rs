@@ -86,6 +86,11 @@ impl Table {
         }
     }
 
+    /// Returns the caption.
+    pub(crate) fn caption(&self) -> &str {
+        &self.caption
+    }
+
     /// Changes the caption, the labels of groups and all cells.
     pub(crate) fn edit_texts(&mut self, edit: impl Fn(&mut String)) {
         edit(&mut self.caption);

@@ -3,6 +3,7 @@
 use bitkv_record::{AskedBudget, GridRow, ScoredTask};
 
 use super::command;
+use super::evidence::Evidence;
 use crate::difference::Difference;
 use crate::experiment::{Quantity, by_draw, difference, mean_over_texts, over_texts, without_policy_seed};
 use crate::interval::Estimate;
@@ -76,9 +77,10 @@ impl<'a> Cells<'a> {
         by_draw(&self.text_rows(policy, budget)).len()
     }
 
-    /// Returns the command that measures policies again at one budget, with the checks of the model.
-    pub(super) fn command(&self, policies: &[&str], budgets: &[f64]) -> String {
-        command::measure_cells(self.run, self.model, policies, budgets)
+    /// Returns the rows of policies at these budgets on one task, and the command that measures them again,
+    /// with the checks of the model.
+    pub(super) fn evidence(&self, policies: &[&str], budgets: &[f64], task: &str) -> Evidence {
+        command::cells(self.run, self.model, policies, budgets, task)
     }
 
     /// Returns the fraction of the cache that was kept, over all texts, or `None` if the run has no such

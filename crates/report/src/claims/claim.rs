@@ -3,6 +3,7 @@
 use bitkv_record::ClaimId;
 use serde::Serialize;
 
+use super::evidence::{Evidence, RowFilter};
 use crate::verdict::Verdict;
 
 /// One published claim with its measurement.
@@ -52,8 +53,10 @@ pub struct Statement {
     pub rule: String,
     /// What the numbers mean, or why the statement was not decided, in whole sentences.
     pub reason: String,
-    /// The command that measures the numbers of this statement again. It is empty for arithmetic on published
-    /// numbers.
+    /// The rows that decide the statement; `None` for arithmetic on published numbers, and if nothing was
+    /// measured.
+    pub rows: Option<RowFilter>,
+    /// The command that measures these rows again; empty without rows.
     pub command: String,
     /// The role of the statement.
     pub role: StatementRole,
@@ -75,6 +78,13 @@ pub fn verdict(statements: &[Statement]) -> Verdict {
         (0, _) => Verdict::DoesNotHold,
         (held, _) if held == counted().count() => Verdict::Holds,
         _ => Verdict::PartlyHolds,
+    }
+}
+
+impl Statement {
+    /// Returns the statement with the rows that decide it.
+    pub(super) fn decided_by(self, Evidence { rows, command }: Evidence) -> Self {
+        Self { rows: Some(rows), command, ..self }
     }
 }
 

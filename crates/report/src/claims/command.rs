@@ -1,5 +1,6 @@
-//! The commands that measure the numbers of one statement again.
+//! The rows that statements rest on, with the commands that measure them again.
 
+use super::evidence::{Evidence, RowFilter};
 use crate::experiment::base_model_name;
 use crate::run::BUILT_IN;
 use crate::{Run, escape};
@@ -12,9 +13,37 @@ const READING: [&str; 3] = ["--activation", "--as", "--i2s-layout"];
 /// The options of `bitkv verify` that choose what is measured, which a shorter command replaces.
 const CHOICES: [&str; 3] = ["--model", "--policy", "--budget"];
 
+/// The rows of policies, and those of heads.
+const ROWS: &str = "rows.csv";
+const HEADS: &str = "heads.csv";
+
 /// Returns the command that measures the whole run again.
-pub(super) fn measure_run(run: &Run<'_>) -> String {
+fn measure_run(run: &Run<'_>) -> String {
     shell(&without(&run.manifest.command, &OUTPUT))
+}
+
+/// Returns all rows of heads, with the command of the whole run.
+pub(super) fn all_heads(run: &Run<'_>) -> Evidence {
+    Evidence { rows: RowFilter::new(HEADS), command: measure_run(run) }
+}
+
+/// Returns the rows of a model in several forms, with the command of the whole run: its texts with the full
+/// cache or, at a context length, its heads.
+pub(super) fn forms(run: &Run<'_>, models: &[&str], context: Option<usize>) -> Evidence {
+    let rows = match context {
+        Some(context) => RowFilter::new(HEADS).with("context", &[context]),
+        None => RowFilter::new(ROWS).with("policy", &["full"]).with("task", &["text"]),
+    };
+    Evidence { rows: rows.with("model", models), command: measure_run(run) }
+}
+
+/// Returns the rows of policies at these budgets on one task, with the command that measures them again. The
+/// full cache has rows at its own budget alone, so without budgets all of them count.
+pub(super) fn cells(run: &Run<'_>, model: &str, policies: &[&str], budgets: &[f64], task: &str) -> Evidence {
+    let rows = RowFilter::new(ROWS).with("model", &[model]).with("policy", policies);
+    let rows = rows.with("budget", budgets).with("task", &[task]);
+    let budgets = if budgets.is_empty() { &[LEAST_WORK] } else { budgets };
+    Evidence { rows, command: measure_cells(run, model, policies, budgets) }
 }
 
 /// Returns the options of a run that was made by `bitkv verify`, and `None` for another run.
@@ -27,7 +56,7 @@ fn verify_options<'r>(run: &'r Run<'_>) -> Option<&'r [String]> {
 
 /// Returns the command that measures `policies` of a model at `budgets` again, with the same numbers. A run
 /// that was not made by `bitkv verify` has only its own command, which measures everything.
-pub(super) fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budgets: &[f64]) -> String {
+fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budgets: &[f64]) -> String {
     let Some(options) = verify_options(run) else { return measure_run(run) };
     let mut command = arguments(&["bitkv", "verify", "--model", &as_given(run, model)]);
     command.extend(budgets.iter().flat_map(|budget| arguments(&["--budget", &budget.to_string()])));
@@ -39,14 +68,22 @@ pub(super) fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budge
 /// The budget of a command that needs no evicting policy. The full cache is measured at every budget.
 const LEAST_WORK: f64 = 0.5;
 
-/// Returns the command that measures what a verification finds without eviction: profiles and buffers.
-pub(super) fn measure_without_eviction(run: &Run<'_>, model: &str) -> String {
-    measure_cells(run, model, &["full"], &[LEAST_WORK])
+/// Returns the rows of the heads of a model at all context lengths, with the command that measures what a
+/// verification finds without eviction.
+pub(super) fn heads(run: &Run<'_>, model: &str) -> Evidence {
+    let command = measure_cells(run, model, &["full"], &[LEAST_WORK]);
+    Evidence { rows: RowFilter::new(HEADS).with("model", &[model]), command }
 }
 
-/// Returns the command that profiles the heads of a model again, at one context length. A run that was not
-/// made by `bitkv verify` has only its own command.
-pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> String {
+/// Returns the rows of the heads of a model at one context length, with the command that measures them again.
+/// A run that was not made by `bitkv verify` has only its own command.
+pub(super) fn heads_at(run: &Run<'_>, model: &str, context: usize) -> Evidence {
+    let rows = RowFilter::new(HEADS).with("model", &[model]).with("context", &[context]);
+    Evidence { rows, command: measure_profile(run, model, context) }
+}
+
+/// Returns the command that profiles the heads of a model again, at one context length.
+fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> String {
     let Some(options) = verify_options(run) else { return measure_run(run) };
     let (model, context) = (as_given(run, model), context.to_string());
     let mut command = arguments(&["bitkv", "profile", "--model", &model, "--context", &context]);
@@ -56,8 +93,16 @@ pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> Str
     shell(&command)
 }
 
-/// Returns the command that counts the bytes of a model again, by what a runtime stores or as published.
-pub(super) fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
+/// Returns the row of the bytes of a model at one context length, by what a runtime stores or as published,
+/// with the command that counts them again.
+pub(super) fn memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> Evidence {
+    let rows = RowFilter::new("memory.csv").with("model", &[model]).with("context", &[context]);
+    let rows = rows.with("accounting", &[accounting]);
+    Evidence { rows, command: count_memory(run, model, accounting, context) }
+}
+
+/// Returns the command that counts the bytes of a model again.
+fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
     let (given, accounting, context) = (as_given(run, model), accounting.to_string(), context.to_string());
     let mut command = arguments(&["bitkv", "memory", "--model", &given]);
     command.extend(arguments(&["--accounting", &accounting, "--context", &context]));

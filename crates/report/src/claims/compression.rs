@@ -19,6 +19,9 @@ const PRESERVATION: [(f64, f64); 3] = [(0.5, 0.9897), (0.2, 0.9618), (0.1, 0.907
 /// The published exact match for a BitNet model, each with the fraction kept. Neither code nor data was
 /// published.
 const MATCH: [(f64, f64); 3] = [(0.5, 0.965), (0.2, 0.96), (0.1, 0.96)];
+/// The published quality: for each measure, by the title of its column, the fractions kept with their values.
+pub(super) const PUBLISHED_QUALITY: [(&str, &[(f64, f64)]); 2] =
+    [("agreement", &MATCH), ("attention cosine, as published", &PRESERVATION)];
 /// Attention preservation as published, which rows have as `attention_cosine`.
 const PRESERVED: Quantity = Quantity::new(|row| row.attention_cosine).with_range((-1.0, 1.0));
 /// The rule that the published attention preservation was measured with.

@@ -3,6 +3,7 @@
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
 use super::command;
+use super::evidence::Evidence;
 use super::halves::{halves, mean_of};
 use super::rule::{decide, near};
 use super::statement::{check, decided, percent, reproduction, undecided_if, untested};
@@ -36,19 +37,20 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
             Some(cells) => cells.failing_prediction(),
             None => Some("it read no text, so nothing shows that it predicts text".to_owned()),
         };
-        let profile = command::measure_profile(run, heads.model, PUBLISHED_CONTEXT);
-        let all_profiles = command::measure_without_eviction(run, heads.model);
+        let profile = command::heads_at(run, heads.model, PUBLISHED_CONTEXT);
+        let all_profiles = command::heads(run, heads.model);
         let own = [
             (profile, heads.share()),
             (all_profiles.clone(), heads.transfer(run.manifest.seed)),
             (all_profiles.clone(), check(heads.model, heads.single_texts())),
             (all_profiles, check(heads.model, heads.length())),
         ];
-        let with_command = |(command, statement): (String, Statement)| match statement.measured.is_empty() {
+        let with_evidence = |(evidence, statement): (Evidence, Statement)| match statement.measured.is_empty()
+        {
             true => statement,
-            false => Statement { command, ..statement },
+            false => statement.decided_by(evidence),
         };
-        statements.extend(undecided_if(failing, own.map(with_command).into()));
+        statements.extend(undecided_if(failing, own.map(with_evidence).into()));
     }
     statements.push(architecture(run));
     Claim::new(
@@ -350,7 +352,6 @@ fn architecture(run: &Run<'_>) -> Statement {
     Statement {
         measured: format!("{} (tiny-mha), {} (tiny-gqa)", percent(below(&mha)), percent(below(&gqa))),
         rule: "Open for models that differ in more than their attention.".into(),
-        command: command::measure_run(run),
         ..untested(
             text,
             published,
@@ -359,4 +360,5 @@ fn architecture(run: &Run<'_>) -> Statement {
                 .into(),
         )
     }
+    .decided_by(command::all_heads(run))
 }

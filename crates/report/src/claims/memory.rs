@@ -150,10 +150,12 @@ fn stored(run: &Run<'_>, real: &MemoryRow, text: &str, published: f64, measured:
         true => format!("{RUNTIME} {}", separate_head(run.memory)),
         false => RUNTIME.to_owned(),
     };
-    Statement {
-        command: command::count_memory(run, &real.model, Accounting::Actual, real.context),
-        ..decided(text, percent(published), measured, rule, &reason)
-    }
+    decided(text, percent(published), measured, rule, &reason).decided_by(command::memory(
+        run,
+        &real.model,
+        Accounting::Actual,
+        real.context,
+    ))
 }
 
 /// Says what the share of the model of the headline would be with the LM head that the published table
@@ -191,16 +193,14 @@ fn dominates(run: &Run<'_>, row: &MemoryRow) -> Statement {
         true => format!("{MOST} {}", separate_head(run.memory)),
         false => MOST.to_owned(),
     };
-    Statement {
-        command: command::count_memory(run, &row.model, row.accounting, row.context),
-        ..decided(
-            &format!("{}: the KV cache is more than half of the memory", row.model),
-            "more than half".into(),
-            format!("{} at {} tokens{}", percent(row.kv_fraction), row.context, buffers.unwrap_or_default()),
-            rule,
-            &reason,
-        )
-    }
+    decided(
+        &format!("{}: the KV cache is more than half of the memory", row.model),
+        "more than half".into(),
+        format!("{} at {} tokens{}", percent(row.kv_fraction), row.context, buffers.unwrap_or_default()),
+        rule,
+        &reason,
+    )
+    .decided_by(command::memory(run, &row.model, row.accounting, row.context))
 }
 
 /// Returns whether a row has the bytes of the allocated buffers of the same model.

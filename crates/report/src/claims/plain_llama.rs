@@ -89,15 +89,19 @@ impl Pair<'_> {
                 "",
             ),
         };
-        let mut statements = vec![costs, same];
+        let models = [model, self.plain.model];
+        let mut statements = vec![(costs, None), (same, None)];
         let contexts = HeadProfiles::new(self.run.heads, model).contexts();
         let longest = contexts.last().copied();
         let shown = unique([SHORT].into_iter().chain(longest)).into_iter().filter(|n| contexts.contains(n));
-        statements.extend(shown.flat_map(|context| self.profile(context)));
-        let measured = |statement: &&mut Statement| !statement.measured.is_empty();
-        let command = command::measure_run(self.run);
-        statements.iter_mut().filter(measured).for_each(|statement| statement.command.clone_from(&command));
-        statements
+        let profile = |context| self.profile(context).into_iter().map(move |own| (own, Some(context)));
+        statements.extend(shown.flat_map(profile));
+        let with_evidence =
+            |(statement, context): (Statement, Option<usize>)| match statement.measured.is_empty() {
+                true => statement,
+                false => statement.decided_by(command::forms(self.run, &models, context)),
+            };
+        statements.into_iter().map(with_evidence).collect()
     }
 
     /// Returns the rows of texts that were read with the full cache, in one of the forms.

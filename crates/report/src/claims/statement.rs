@@ -15,8 +15,7 @@ pub(super) fn decided(
     reason: &str,
 ) -> Statement {
     let reason = reason.to_owned();
-    let (role, failing_check, command) = (StatementRole::Claim, None, String::new());
-    Statement { text: text.into(), published, measured, holds, rule, reason, command, role, failing_check }
+    Statement { holds, measured, rule, ..untested(text, published, reason) }
 }
 
 /// Returns an undecided statement for which the run has no rows.
@@ -28,7 +27,18 @@ pub(super) fn missing(text: &str, published: String) -> Statement {
 pub(super) fn untested(text: &str, published: String, reason: String) -> Statement {
     let (role, text) = (StatementRole::Claim, text.to_owned());
     let (measured, rule, command) = (String::new(), String::new(), String::new());
-    Statement { text, published, measured, holds: None, rule, reason, command, role, failing_check: None }
+    Statement {
+        text,
+        published,
+        measured,
+        holds: None,
+        rule,
+        reason,
+        rows: None,
+        command,
+        role,
+        failing_check: None,
+    }
 }
 
 /// Marks a statement as one that only reproduces published arithmetic.

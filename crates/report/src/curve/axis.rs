@@ -1,6 +1,7 @@
 //! Axes: their domains, positions and ticks.
 
 use crate::format::{fixed, significant};
+use crate::page::data::{AxisData, rounded};
 
 /// The largest number of decades on a logarithmic axis. Smaller values are drawn on its floor.
 const DECADES: i32 = 8;
@@ -27,6 +28,21 @@ pub struct Axis {
     pub label: String,
     /// The scale.
     pub scale: Scale,
+}
+
+impl Axis {
+    /// Returns the axis that shows all finite `values`, for the script of a page.
+    pub(crate) fn data(&self, values: impl Iterator<Item = f64>) -> AxisData {
+        let scaled = Scaled::new(self, values);
+        let tick = |(value, label)| (rounded(scaled.position(value)), label);
+        let kind = match self.scale {
+            Scale::Linear | Scale::Fit | Scale::Unit => "linear",
+            Scale::Log => "log10",
+            Scale::Doubling => "log2",
+        };
+        let ticks = scaled.ticks().into_iter().map(tick).collect();
+        AxisData { label: self.label.clone(), kind, low: scaled.low, high: scaled.high, ticks }
+    }
 }
 
 /// An axis with the domain of its values.

@@ -26,13 +26,7 @@ pub(super) fn strokes(series: &[Series]) -> Vec<(&'static str, &'static str)> {
 
 /// Draws a square, a triangle, a diamond, an inverted triangle or a bar, by the index of the line. With five
 /// shapes and seven colours, no combination repeats among the first 35 lines.
-pub(super) fn draw_marker(
-    svg: &mut Svg,
-    (x, y): (f64, f64),
-    index: usize,
-    colour: &str,
-    tooltip: Option<&str>,
-) {
+pub(super) fn draw_marker(svg: &mut Svg, (x, y): (f64, f64), index: usize, colour: &str) {
     let corners: &[(f64, f64)] = match index % 5 {
         0 => &[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)],
         1 => &[(0.0, -4.4), (4.2, 3.2), (-4.2, 3.2)],
@@ -42,9 +36,7 @@ pub(super) fn draw_marker(
     };
     let points: Vec<String> =
         corners.iter().map(|(dx, dy)| format!("{},{}", number(x + dx), number(y + dy))).collect();
-    let title =
-        tooltip.map_or_else(String::new, |tip| format!("<title>{}</title>", crate::escape::html(tip)));
-    svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\">{title}</polygon>", points.join(" ")));
+    svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\"/>", points.join(" ")));
 }
 
 /// The labels of the lines below the plot, in up to four columns.
@@ -77,7 +69,7 @@ impl Legend {
         let y = self.top + 8.0 + row as f64 * ROW;
         let attributes = format!("class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\"");
         svg.line((x, y), (x + 30.0, y), &attributes);
-        draw_marker(svg, (x + 15.0, y), index, colour, None);
+        draw_marker(svg, (x + 15.0, y), index, colour);
         svg.text(x + 38.0, y + 4.0, Anchor::Start, label);
     }
 }

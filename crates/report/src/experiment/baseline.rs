@@ -20,7 +20,7 @@ impl Baseline {
     pub(super) const ALL: [Self; 2] = [Self::Uniform, Self::Random];
 
     /// Returns the name in captions.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Uniform => "uniform with the same scorer",
             Self::Random => "uniform+random",
@@ -69,6 +69,16 @@ pub(super) fn differences(
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
+    finish(all_differences(slice, caption, baseline, measure), measure)
+}
+
+/// Returns the same table before it is printed.
+pub(super) fn all_differences(
+    slice: &Slice<'_>,
+    caption: &str,
+    baseline: Baseline,
+    measure: &Measure,
+) -> DifferenceTable {
     let contenders = slice.contenders();
     let mut groups = Vec::new();
     for own in contenders.chunk_by(|a, b| a.role == b.role) {
@@ -88,7 +98,7 @@ pub(super) fn grouped_differences(
     for (label, slice) in slices {
         groups.push((label.clone(), slice, slice.contenders()));
     }
-    by_policy(&groups, &budgets_of(slices), caption, baseline, measure)
+    finish(by_policy(&groups, &budgets_of(slices), caption, baseline, measure), measure)
 }
 
 /// A group of policies of a table: its label, the slice with the rows, and the policies.
@@ -101,7 +111,7 @@ fn by_policy(
     caption: &str,
     baseline: Baseline,
     measure: &Measure,
-) -> Option<Table> {
+) -> DifferenceTable {
     let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
     let mut table = DifferenceTable::new(Table::with_number_columns(caption, "policy", budgets));
     for (label, slice, contenders) in groups {
@@ -111,6 +121,11 @@ fn by_policy(
             table.row(contender.marked(), cells);
         }
     }
+    table
+}
+
+/// Adds the notes and returns the table, or `None` if it has no rows.
+fn finish(table: DifferenceTable, measure: &Measure) -> Option<Table> {
     let mut table = table.finish();
     explain_marks(&mut table);
     explain_baseline(&mut table, measure);

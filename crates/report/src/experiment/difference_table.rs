@@ -1,7 +1,7 @@
 //! Tables of paired differences, with stars and verdicts.
 
 use super::measure::Measure;
-use super::tested_table::{LEVEL, TestedTable, is_significant};
+use super::tested_table::{Entry, LEVEL, TestedTable, is_significant};
 use crate::difference::Difference;
 use crate::format::MISSING;
 use crate::interval::{self, FEWEST_FOR_STARS};
@@ -32,6 +32,30 @@ impl DifferenceTable {
         notes.into_iter().for_each(|note| table.note(note));
         table
     }
+
+    /// Tests all differences and returns them with their results.
+    pub(super) fn tested(&self) -> Vec<Tested<'_>> {
+        let tests = Tests::new(self);
+        let entries = self.entries().into_iter().enumerate();
+        let tested = entries.filter_map(|(index, Entry { group, row, column, cell })| {
+            let (measure, difference) = cell.difference()?;
+            let verdict = tests.verdict(measure, difference, cell.margin(), index);
+            let verdict = if verdict == MISSING { String::new() } else { verdict };
+            Some(Tested { group, row, column, measure: *measure, difference, verdict })
+        });
+        tested.collect()
+    }
+}
+
+/// A difference of a table with its place and the result of its tests.
+pub(super) struct Tested<'t> {
+    pub(super) group: &'t str,
+    pub(super) row: &'t str,
+    pub(super) column: usize,
+    pub(super) measure: Measure,
+    pub(super) difference: &'t Difference,
+    /// `better`, `worse`, `undecided`, equivalent within a margin, or both; empty for too few texts.
+    pub(super) verdict: String,
 }
 
 /// The p-values of all cells of a table, corrected for the number of comparisons of their measure. The value
@@ -64,7 +88,7 @@ impl Tests {
             Cell::Judged(_, None, _) => vec![MISSING.to_owned(); 2],
             Cell::Difference(measure, Some(found)) => vec![self.marked(measure, found, index)],
             Cell::Judged(measure, Some(found), margin) => {
-                vec![self.marked(measure, found, index), self.verdict(measure, found, *margin, index)]
+                vec![self.marked(measure, found, index), self.verdict(measure, found, Some(*margin), index)]
             }
         }
     }
@@ -77,14 +101,17 @@ impl Tests {
 
     /// Returns whether the first policy is better or worse, equivalent, or both. Equivalence needs the test
     /// and the printed interval, which is wider than that of the test.
-    fn verdict(&self, measure: &Measure, found: &Difference, margin: f64, index: usize) -> String {
+    fn verdict(&self, measure: &Measure, found: &Difference, margin: Option<f64>, index: usize) -> String {
         if !found.is_testable() {
             return MISSING.to_owned();
         }
-        let is_within = |(low, high): (f64, f64)| -margin < low && high < margin;
+        let is_within = |margin: f64| {
+            let inside = |(low, high): (f64, f64)| -margin < low && high < margin;
+            found.estimate.interval.is_some_and(inside)
+        };
+        let equivalent = |margin: &f64| is_significant(self.equivalences[index]) && is_within(*margin);
         let equivalent =
-            is_significant(self.equivalences[index]) && found.estimate.interval.is_some_and(is_within);
-        let equivalent = equivalent.then(|| format!("equivalent within {}", measure.print(margin)));
+            margin.filter(equivalent).map(|margin| format!("equivalent within {}", measure.print(margin)));
         let different = is_significant(self.differences[index]);
         let different = different.then(|| match measure.is_better(found.estimate.value) {
             true => "better".to_owned(),
@@ -101,6 +128,14 @@ impl Cell {
         match margin {
             Some(margin) => Cell::Judged(measure, found, margin),
             None => Cell::Difference(measure, found),
+        }
+    }
+
+    /// Returns the margin of equivalence of a cell that has one.
+    fn margin(&self) -> Option<f64> {
+        match self {
+            Cell::Judged(.., margin) => Some(*margin),
+            _ => None,
         }
     }
 

@@ -48,6 +48,23 @@ pub(super) fn answer_measures() -> Vec<Measure> {
     columns.filter_map(from_column).collect()
 }
 
+/// The columns that a chart can show besides KL, agreement and right answers, in the order of its choice.
+const CHARTED: [&str; 7] = [
+    "nll_difference",
+    "kl_p99",
+    "output_error",
+    "attention_cosine",
+    "retained_mass",
+    "matching_fraction",
+    "first_divergence",
+];
+
+/// Returns the measures that a chart can show besides KL, agreement and right answers.
+pub(super) fn charted_measures() -> Vec<Measure> {
+    let find = |name: &&str| GridRow::columns().iter().find(|column| column.name == *name);
+    CHARTED.iter().filter_map(find).filter_map(from_column).collect()
+}
+
 /// Returns all other measures, for the folded tables.
 pub(super) fn other_measures() -> Vec<Measure> {
     let columns = GridRow::columns().iter().filter(|column| !SHOWN.contains(&column.name));
@@ -94,6 +111,11 @@ impl Measure {
     /// Returns the name without the unit.
     pub(super) fn name(&self) -> &'static str {
         self.title
+    }
+
+    /// Returns whether high or low values are better.
+    pub(super) fn better(&self) -> Better {
+        self.better
     }
 
     /// Returns the unit for the label of an axis, `, nats`. It is empty for percentages, which axes show as

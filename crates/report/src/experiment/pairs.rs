@@ -68,6 +68,16 @@ impl<'a> Asked<'a> {
 /// Returns the table of differences on texts, with a group for each pair and a row for each budget: KL,
 /// agreement, a verdict for each margin and, if a policy does not keep what was requested, entries kept.
 pub(super) fn text_differences(slice: &Slice<'_>, asked: Asked<'_>, caption: &str) -> Option<Table> {
+    let (table, lacking) = text_table(slice, asked, caption)?;
+    finish(table, lacking)
+}
+
+/// Returns the same table before it is printed, with a sentence for each pair that was not measured.
+pub(super) fn text_table(
+    slice: &Slice<'_>,
+    asked: Asked<'_>,
+    caption: &str,
+) -> Option<(DifferenceTable, Vec<String>)> {
     if asked.pairs.is_empty() {
         return None;
     }
@@ -95,7 +105,7 @@ pub(super) fn text_differences(slice: &Slice<'_>, asked: Asked<'_>, caption: &st
             table.row(budget.to_string(), cells);
         }
     }
-    finish(table, lacking)
+    Some((table, lacking))
 }
 
 /// Returns the difference in entries kept as a cell. It is not tested, because nothing about it is random.
@@ -106,6 +116,12 @@ fn kept(found: Option<Difference>) -> Cell {
 /// Returns the tables of differences in right answers and of changed answers, with a group for each pair, a
 /// row for each task and a column for each budget.
 pub(super) fn task_differences(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, caption: &str) -> Vec<Table> {
+    let differences = finish(task_table(tasks, asked, caption), Vec::new());
+    differences.into_iter().chain(changed_answers(tasks, asked, caption)).collect()
+}
+
+/// Returns the table of differences in right answers before it is printed.
+pub(super) fn task_table(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, caption: &str) -> DifferenceTable {
     let budgets = budgets_of(tasks);
     let margin = asked.margins.accuracy;
     let title = format!(
@@ -116,24 +132,39 @@ pub(super) fn task_differences(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, 
         [budget.to_string()].into_iter().chain(verdict)
     });
     let mut table = DifferenceTable::new(Table::with_number_columns(title, "task", titles));
-    let mut changes = flips::PairTable::new(caption, &budgets);
     for own in asked.pairs {
         let mut is_first = true;
         for (task, slice) in tasks {
             for pair in measured_pairs(slice, std::slice::from_ref(own)).0 {
                 if std::mem::take(&mut is_first) {
                     table.group(pair.label.clone());
-                    changes.group(&pair.label);
                 }
                 let cells = budgets.iter().map(|budget| {
                     Cell::new(ACCURACY, slice.difference([pair.a, pair.b], *budget, &ACCURACY), margin)
                 });
                 table.row(task.clone(), cells);
+            }
+        }
+    }
+    table
+}
+
+/// Returns the table of changed answers, with the same groups, rows and columns, or `None` if it has no rows.
+fn changed_answers(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, caption: &str) -> Option<Table> {
+    let budgets = budgets_of(tasks);
+    let mut changes = flips::PairTable::new(caption, &budgets);
+    for own in asked.pairs {
+        let mut is_first = true;
+        for (task, slice) in tasks {
+            for pair in measured_pairs(slice, std::slice::from_ref(own)).0 {
+                if std::mem::take(&mut is_first) {
+                    changes.group(&pair.label);
+                }
                 changes.row(task, slice, [pair.a, pair.b]);
             }
         }
     }
-    finish(table, Vec::new()).into_iter().chain(changes.finish()).collect()
+    changes.finish()
 }
 
 /// Adds the notes and returns the table, or `None` if the table has no rows and no pair is missing.

@@ -17,7 +17,7 @@ use crate::unique;
 use bitkv_record::{GridRow, Named, PolicyRole, ScoredTask, TaskKind};
 
 /// The number of bands of depth. Each band is wide enough to have answers.
-const BANDS: usize = 4;
+pub(super) const BANDS: usize = 4;
 
 const DEPTH_NOTE: &str =
     "Depth is the position of the answer in the context, from 0 % (start) to 100 % (end).";
@@ -153,10 +153,8 @@ fn without_awareness(rows: &[&GridRow], task: ScoredTask) -> Vec<GridRow> {
 
 /// Returns the table of right answers by band of depth, in groups by budget.
 fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
-    let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
-    let titles = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1)));
-    let mut table =
-        Table::with_number_columns(format!("{caption}: answers right by depth, %"), "policy", titles);
+    let caption = format!("{caption}: answers right by depth, %");
+    let mut table = Table::with_number_columns(caption, "policy", band_titles());
     for budget in slice.budgets() {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -173,8 +171,14 @@ fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     table
 }
 
+/// Returns the titles of the bands of depth.
+pub(super) fn band_titles() -> impl Iterator<Item = String> {
+    let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
+    (0..BANDS).map(move |i| format!("{} to {} %", edge(i), edge(i + 1)))
+}
+
 /// Returns the rows of a band of depth. The end of the context belongs to the last band.
-fn in_band<'a>(rows: &[&'a GridRow], band: usize) -> Vec<&'a GridRow> {
+pub(super) fn in_band<'a>(rows: &[&'a GridRow], band: usize) -> Vec<&'a GridRow> {
     let is_in_band = |depth: f64| ((depth * BANDS as f64) as usize).min(BANDS - 1) == band;
     rows.iter().copied().filter(|row| row.depth.is_some_and(is_in_band)).collect()
 }

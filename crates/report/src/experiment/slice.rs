@@ -7,13 +7,18 @@ use crate::difference::Difference;
 use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Measured rows that may be compared with each other: those of one model with equal axes.
 pub(super) struct Slice<'a> {
     pub(super) model: &'a str,
     pub(super) axes: Axes,
     rows: Vec<&'a GridRow>,
+    /// The rows of each policy, in order of first appearance.
+    by_policy: Vec<(&'a str, Vec<&'a GridRow>)>,
+    /// The policies in the order of tables, once that is known.
+    contenders: OnceCell<Vec<Contender<'a>>>,
 }
 
 /// A policy of a slice, as tables show it.
@@ -57,20 +62,37 @@ pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> 
     let models = unique(keys.iter().map(|(model, _)| *model));
     keys.sort_by_key(|(_, axes)| defined.map(|defined| defined.axes.rank(axes)));
     let model_keys = |model| keys.iter().filter(move |(name, _)| *name == model);
-    let slice = |(model, axes): &(&'a str, Axes)| Slice {
-        model,
-        axes: *axes,
-        rows: measured().filter(|row| row.model == *model && row.axes == *axes).collect(),
+    let slice = |(model, axes): &(&'a str, Axes)| {
+        Slice::new(model, *axes, measured().filter(|row| row.model == *model && row.axes == *axes).collect())
     };
     models.into_iter().flat_map(model_keys).map(slice).collect()
 }
 
 impl<'a> Slice<'a> {
+    /// Returns a slice with these rows.
+    fn new(model: &'a str, axes: Axes, rows: Vec<&'a GridRow>) -> Self {
+        let mut by_policy: Vec<(&str, Vec<&GridRow>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for row in &rows {
+            let place = *places.entry(&row.policy).or_insert_with(|| {
+                by_policy.push((&row.policy, Vec::new()));
+                by_policy.len() - 1
+            });
+            by_policy[place].1.push(row);
+        }
+        Self { model, axes, rows, by_policy, contenders: OnceCell::new() }
+    }
+
+    /// Returns the rows of a policy.
+    fn of_policy(&self, policy: &str) -> &[&'a GridRow] {
+        self.by_policy.iter().find(|(own, _)| *own == policy).map_or(&[], |(_, rows)| rows)
+    }
+
     /// Returns the part of the slice with one task and, if given, one context length.
     pub(super) fn only(&self, task: ScoredTask, tokens: Option<usize>) -> Self {
         let chosen =
             |row: &&&GridRow| row.task == task && tokens.is_none_or(|tokens| row.context_tokens == tokens);
-        Self { rows: self.rows.iter().filter(chosen).copied().collect(), ..*self }
+        Self::new(self.model, self.axes, self.rows.iter().filter(chosen).copied().collect())
     }
 
     /// Returns the rows of the slice.
@@ -116,13 +138,18 @@ impl<'a> Slice<'a> {
 
     /// Returns the policies in order of first appearance, as rows name them.
     pub(super) fn policies(&self) -> Vec<&'a str> {
-        unique(self.rows.iter().map(|row| row.policy.as_str()))
+        self.by_policy.iter().map(|(policy, _)| *policy).collect()
     }
 
     /// Returns the policies by role, then by rising KL over the budgets at which all policies of the role
     /// were measured. Policies without KL are last. If there is no such budget, policies stay in order of
     /// first appearance.
     pub(super) fn contenders(&self) -> Vec<Contender<'a>> {
+        self.contenders.get_or_init(|| self.ordered_by_role()).clone()
+    }
+
+    /// Returns the policies in the order of [`Self::contenders`].
+    fn ordered_by_role(&self) -> Vec<Contender<'a>> {
         let contenders: Vec<Contender<'a>> =
             self.policies().into_iter().map(|policy| self.contender(policy)).collect();
         let mut roles = unique(contenders.iter().map(|contender| contender.role));
@@ -139,12 +166,12 @@ impl<'a> Slice<'a> {
 
     /// Returns a policy as the definition writes it. Empty in old rows.
     pub(super) fn written(&self, policy: &str) -> &'a str {
-        self.rows.iter().find(|row| row.policy == policy).map_or("", |row| row.written.as_str())
+        self.of_policy(policy).first().map_or("", |row| row.written.as_str())
     }
 
     /// Returns a policy with what its rows say about it.
     pub(super) fn contender(&self, policy: &'a str) -> Contender<'a> {
-        let rows = || self.rows.iter().filter(|row| row.policy == policy);
+        let rows = || self.of_policy(policy).iter();
         Contender {
             policy,
             name: rows().next().map_or(policy, |row| row.policy_name()),
@@ -184,8 +211,7 @@ impl<'a> Slice<'a> {
     /// the full budget are returned if it has none at this one.
     pub(super) fn at(&self, policy: &str, budget: AskedBudget) -> Vec<&'a GridRow> {
         let rows_at = |budget| {
-            let wanted = |row: &&&GridRow| row.policy == policy && row.budget == budget;
-            self.rows.iter().filter(wanted).copied().collect::<Vec<_>>()
+            self.of_policy(policy).iter().filter(|row| row.budget == budget).copied().collect::<Vec<_>>()
         };
         let found = rows_at(budget);
         if found.is_empty() && self.full() == Some(policy) { rows_at(AskedBudget::FULL) } else { found }
@@ -203,16 +229,20 @@ impl<'a> Slice<'a> {
 
     /// Returns the number of texts or contexts, for captions.
     pub(super) fn texts(&self) -> usize {
-        unique(self.rows.iter().map(|row| (row.text.as_str(), row.context_tokens))).len()
+        self.rows.iter().map(|row| (row.text.as_str(), row.context_tokens)).collect::<BTreeSet<_>>().len()
     }
 }
 
 /// Returns the largest number of seeds of one text at one budget.
 fn draws<'r>(rows: impl Iterator<Item = &'r GridRow>) -> usize {
-    let mut seeds: BTreeMap<(&str, usize, String), BTreeSet<u64>> = BTreeMap::new();
+    let mut budgets: Vec<AskedBudget> = Vec::new();
+    let mut seeds: BTreeMap<(&str, usize, usize), BTreeSet<u64>> = BTreeMap::new();
     for row in rows {
-        let text = (row.text.as_str(), row.context_tokens, row.budget.to_string());
-        seeds.entry(text).or_default().insert(row.seed);
+        let budget = budgets.iter().position(|other| *other == row.budget).unwrap_or_else(|| {
+            budgets.push(row.budget);
+            budgets.len() - 1
+        });
+        seeds.entry((&row.text, row.context_tokens, budget)).or_default().insert(row.seed);
     }
     seeds.values().map(BTreeSet::len).max().unwrap_or(0)
 }

@@ -18,6 +18,14 @@ enum Line<C> {
     Row(String, Vec<C>),
 }
 
+/// A cell with its place.
+pub(super) struct Entry<'t, C> {
+    pub(super) group: &'t str,
+    pub(super) row: &'t str,
+    pub(super) column: usize,
+    pub(super) cell: &'t C,
+}
+
 impl<C> TestedTable<C> {
     /// Adds rows to a table that has only a caption and columns.
     pub(super) fn new(table: Table) -> Self {
@@ -40,6 +48,21 @@ impl<C> TestedTable<C> {
             Line::Group(_) => &[][..],
             Line::Row(_, cells) => cells,
         })
+    }
+
+    /// Returns each cell with the labels of its group and of its row, and its column.
+    pub(super) fn entries(&self) -> Vec<Entry<'_, C>> {
+        let (mut group, mut found) = ("", Vec::new());
+        for line in &self.lines {
+            match line {
+                Line::Group(label) => group = label,
+                Line::Row(row, cells) => {
+                    let entry = |(column, cell)| Entry { group, row, column, cell };
+                    found.extend(cells.iter().enumerate().map(entry));
+                }
+            }
+        }
+        found
     }
 
     /// Returns Holm's corrected p-value of each cell; `None` if the cell is not tested. `test` returns the

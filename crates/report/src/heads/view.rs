@@ -28,7 +28,7 @@ pub(super) struct View {
 impl View {
     /// Returns the profile of one model at one context length: means over the texts of its rows.
     pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow]) -> Self {
-        let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)));
+        let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)), mean_of);
         let texts = unique(rows.iter().map(|row| row.text.as_str())).into_iter();
         let mean_of_text =
             |text: &str| average(rows.iter().filter(|row| row.text == text).filter_map(|r| r.entropy_bits));
@@ -47,7 +47,7 @@ impl View {
     /// Returns the published profile of a model.
     pub(super) fn published(profile: &PublishedEntropies) -> Self {
         let heads = profile.heads.iter().map(|head| (head.layer, head.head, head.entropy_bits));
-        let matrix = matrix(heads);
+        let matrix = matrix(heads, mean_of);
         let mean = average(matrix.iter().flatten().copied().flatten());
         let mean = mean.map(|value| Estimate { value, interval: None });
         Self { profile: "published".to_owned(), context: None, matrix, normalised: None, mean }
@@ -93,9 +93,11 @@ impl View {
     }
 }
 
-/// Arranges layers, heads and entropies as `[layer][head]`. Several values of a head are averaged; a head
-/// without values is `None`.
-fn matrix(heads: impl Iterator<Item = (usize, usize, Option<f64>)>) -> Vec<Vec<Option<f64>>> {
+/// Arranges layers, heads and values as `[layer][head]`. `of` makes one value of those of a head.
+pub(super) fn matrix(
+    heads: impl Iterator<Item = (usize, usize, Option<f64>)>,
+    of: fn(&[f64]) -> Option<f64>,
+) -> Vec<Vec<Option<f64>>> {
     let mut cells: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     // An absurd index in a damaged file must not ask for an absurd allocation.
     for (layer, head, bits) in heads.filter(|(layer, head, _)| *layer < LIMIT && *head < LIMIT) {
@@ -110,9 +112,14 @@ fn matrix(heads: impl Iterator<Item = (usize, usize, Option<f64>)>) -> Vec<Vec<O
         if row.len() <= head {
             row.resize(head + 1, None);
         }
-        row[head] = average(values);
+        row[head] = of(&values);
     }
     layers
+}
+
+/// Returns the mean of a slice, or `None` if it is empty.
+pub(super) fn mean_of(values: &[f64]) -> Option<f64> {
+    average(values.iter().copied())
 }
 
 /// Returns the mean, or `None` if there are no values.

@@ -28,7 +28,7 @@ const DIRTY: &str =
     "The program was built from sources with uncommitted changes, so the revision does not identify it.";
 
 /// Returns the limits that follow from what this run measured and did not measure.
-pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
+pub(crate) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
     let any = |condition: fn(&GridRow) -> bool| run.rows.iter().any(condition);
     let models =
         run.rows.iter().map(|row| row.model.as_str()).chain(run.heads.iter().map(|row| row.model.as_str()));

@@ -7,7 +7,7 @@ use crate::table::Table;
 use bitkv_record::Manifest;
 
 /// Returns one line that says where the numbers come from.
-pub(super) fn provenance(m: &Manifest) -> Block {
+pub(crate) fn provenance(m: &Manifest) -> Block {
     let revision: String = m.revision.chars().take(12).collect();
     let dirty = if m.dirty { " with uncommitted changes" } else { "" };
     Block::Text(format!(
@@ -49,7 +49,7 @@ fn facts(m: &Manifest, run: Option<&str>) -> Table {
 
 /// Returns the sections about what was run and how to reproduce it: the command, its options and the input
 /// files. `run` is the run folder.
-pub(super) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
+pub(crate) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
     let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
     let mut blocks = vec![
         Block::Heading(2, "What was run".to_owned()),

@@ -168,7 +168,7 @@ fn shared_reasons(statements: &[Statement]) -> Vec<&str> {
 }
 
 /// Splits a text into the model that it begins with, if it does, and the rest.
-fn split_model<'a>(text: &'a str, models: &'a [String]) -> (Option<&'a str>, &'a str) {
+pub(crate) fn split_model<'a>(text: &'a str, models: &'a [String]) -> (Option<&'a str>, &'a str) {
     let split = |model: &'a String| {
         Some((Some(model.as_str()), text.strip_prefix(model.as_str())?.strip_prefix(": ")?))
     };
@@ -187,7 +187,7 @@ fn without_intervals(text: &str) -> String {
 }
 
 /// Returns whether a statement holds, in a word or two.
-fn answer(statement: &Statement) -> &'static str {
+pub(crate) fn answer(statement: &Statement) -> &'static str {
     match statement.holds {
         Some(true) => "yes",
         Some(false) => "no",
@@ -215,6 +215,7 @@ mod tests {
             holds,
             rule: "Yes if 96 %.".into(),
             reason: reason.into(),
+            rows: None,
             command: String::new(),
             role: StatementRole::Claim,
             failing_check: None,

@@ -1,7 +1,10 @@
-//! A checker for the markup the report writes: tags nest, attributes are quoted, no stray `<` or `&`.
+//! A checker for the markup the report writes: tags nest, attributes are quoted, no stray `<` or `&`. What is
+//! inside of scripts and styles is not markup.
 
 /// The HTML elements without an end tag.
-const VOID: [&str; 3] = ["meta", "br", "hr"];
+const VOID: [&str; 4] = ["meta", "br", "hr", "link"];
+/// The elements whose content is not markup.
+const RAW: [&str; 2] = ["script", "style"];
 
 /// Panics, with the position, if `text` is not well formed or repeats an `id`.
 pub(crate) fn check(text: &str) {
@@ -9,7 +12,7 @@ pub(crate) fn check(text: &str) {
     let mut ids: Vec<&str> = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('<') {
-        check_text(&rest[..at], open.last() == Some(&"style"));
+        check_text(&rest[..at]);
         let end = rest[at..]
             .find('>')
             .map(|end| at + end)
@@ -23,7 +26,11 @@ pub(crate) fn check(text: &str) {
             let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "odd element <{tag}>");
             ids.extend(check_attributes(attributes));
-            if !closed && !VOID.contains(&name) {
+            if RAW.contains(&name) {
+                let end = format!("</{name}>");
+                let inside = rest.find(&end).unwrap_or_else(|| panic!("{name} is never closed"));
+                rest = &rest[inside + end.len()..];
+            } else if !closed && !VOID.contains(&name) {
                 open.push(name);
             }
         }
@@ -44,7 +51,7 @@ fn check_attributes(text: &str) -> Option<&str> {
         let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("unquoted attribute: {rest}"));
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-:".contains(c)), "odd attribute: {name}");
         let (value, after) = after.split_once('"').unwrap_or_else(|| panic!("unclosed attribute: {rest}"));
-        check_text(value, false);
+        check_text(value);
         if name == "id" {
             id = Some(value);
         }
@@ -53,8 +60,8 @@ fn check_attributes(text: &str) -> Option<&str> {
     id
 }
 
-fn check_text(text: &str, is_style: bool) {
-    assert!(is_style || !text.contains('>'), "stray '>': {}", head(text));
+fn check_text(text: &str) {
+    assert!(!text.contains('>'), "stray '>': {}", head(text));
     for part in text.split('&').skip(1) {
         let entity = part.split(';').next().unwrap_or("");
         assert!(["amp", "lt", "gt", "quot", "#39"].contains(&entity), "stray '&': {}", head(part));
@@ -67,9 +74,17 @@ fn head(text: &str) -> String {
 
 #[test]
 fn the_checker_finds_faults() {
-    check("<!DOCTYPE html><a b=\"c\"><meta x=\"y\"><d/></a>");
-    for bad in ["<a>", "<a></b>", "<a b=c></a>", "x & y", "<a id=\"1\"/><b id=\"1\"/>", "<a b=\"c>", "a > b"]
-    {
+    check("<!DOCTYPE html><a b=\"c\"><meta x=\"y\"><script>a < b && c > d</script><d/></a>");
+    for bad in [
+        "<a>",
+        "<a></b>",
+        "<a b=c></a>",
+        "x & y",
+        "<a id=\"1\"/><b id=\"1\"/>",
+        "<a b=\"c>",
+        "a > b",
+        "<script>",
+    ] {
         let text = format!("{bad}<e/>");
         assert!(std::panic::catch_unwind(|| check(&text)).is_err(), "{bad} passed");
     }

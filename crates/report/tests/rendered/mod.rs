@@ -41,7 +41,9 @@ pub(crate) fn render_rows(
         memory: &[],
         folder: Some("runs/x"),
     });
-    assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
+    // The program of a page, which is at its end, has such words.
+    let content = text.rsplit_once("<script>").map_or(&*text, |(content, _)| content);
+    assert!(!content.contains("NaN") && !content.contains("inf "), "{text}");
     text
 }
 

@@ -44,16 +44,14 @@ impl Cells<'_> {
         let reason = format!(
             "Random choice protects the same sinks and recent tokens as the methods, and is the mean of {draws} draws."
         );
-        Statement {
-            command: self.command(&[INVERTED, RANDOM], &[BUDGET]),
-            ..decided(
-                &text,
-                "not tested".into(),
-                measured,
-                same_order(&preserved.estimate, &kl.estimate, is_equal),
-                &reason,
-            )
-        }
+        decided(
+            &text,
+            "not tested".into(),
+            measured,
+            same_order(&preserved.estimate, &kl.estimate, is_equal),
+            &reason,
+        )
+        .decided_by(self.evidence(&[INVERTED, RANDOM], &[BUDGET], "text"))
     }
 
     /// Checks that the model uses its context: otherwise eviction has nothing to destroy.
@@ -66,17 +64,16 @@ impl Cells<'_> {
         if questions == 0 {
             return untested(text, "not tested".into(), "No retrieval context was run.".into());
         }
+        let task = asked[0].task.to_string();
         let part = right as f64 / questions as f64;
-        Statement {
-            command: self.command(&["full"], &[BUDGET]),
-            ..decided(
-                text,
-                "not tested".into(),
-                format!("{} of {questions} answers are right", percent(part)),
-                decide(Some(part >= 0.5), "Yes if at least half of the answers are right, else no."),
-                "Otherwise eviction cannot cost much.",
-            )
-        }
+        decided(
+            text,
+            "not tested".into(),
+            format!("{} of {questions} answers are right", percent(part)),
+            decide(Some(part >= 0.5), "Yes if at least half of the answers are right, else no."),
+            "Otherwise eviction cannot cost much.",
+        )
+        .decided_by(self.evidence(&["full"], &[], &task))
     }
 }
 

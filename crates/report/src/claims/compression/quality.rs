@@ -30,16 +30,14 @@ impl Cells<'_> {
             return missing(&text, format!("{:.2} %", 100.0 * published));
         };
         let measured = with_interval(&found, decimals(100.0, 2), "%");
-        Statement {
-            command: self.command(&[INVERTED], &[budget]),
-            ..decided(
-                &text,
-                format!("{:.2} %", 100.0 * published),
-                with_share(&measured, self.realised(INVERTED, budget)),
-                reaches(&found, published, "the published figure"),
-                PRESERVATION,
-            )
-        }
+        decided(
+            &text,
+            format!("{:.2} %", 100.0 * published),
+            with_share(&measured, self.realised(INVERTED, budget)),
+            reaches(&found, published, "the published figure"),
+            PRESERVATION,
+        )
+        .decided_by(self.evidence(&[INVERTED], &[budget], "text"))
     }
 
     /// Returns the statement on whether a rule delivers the requested compression.
@@ -56,10 +54,11 @@ impl Cells<'_> {
             Some(near),
             "Yes if the kept entries are within 5 % of the requested number at every budget, else no.",
         );
-        Statement {
-            command: self.command(&[rule], &BUDGETS),
-            ..decided(&text, published, listed.join(", "), decision, SPENT)
-        }
+        decided(&text, published, listed.join(", "), decision, SPENT).decided_by(self.evidence(
+            &[rule],
+            &BUDGETS,
+            "text",
+        ))
     }
 
     /// Returns the statement on whether a rule reaches the published quality.
@@ -76,15 +75,13 @@ impl Cells<'_> {
         let rival = self
             .mean(RIVAL, budget, Quantity::AGREEMENT)
             .map(|mean| format!("; {RIVAL}: {}", with_share(&percent(mean), self.realised(RIVAL, budget))));
-        Statement {
-            command: self.command(&[rule, RIVAL], &[budget]),
-            ..decided(
-                &text,
-                percent(published),
-                with_share(&value, self.realised(rule, budget)) + &rival.unwrap_or_default(),
-                reaches(&found, published, "the published figure"),
-                AGREEMENT,
-            )
-        }
+        decided(
+            &text,
+            percent(published),
+            with_share(&value, self.realised(rule, budget)) + &rival.unwrap_or_default(),
+            reaches(&found, published, "the published figure"),
+            AGREEMENT,
+        )
+        .decided_by(self.evidence(&[rule, RIVAL], &[budget], "text"))
     }
 }

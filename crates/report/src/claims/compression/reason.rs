@@ -44,10 +44,11 @@ impl Cells<'_> {
             lower_on(&from_permuted),
         );
         let decision = all_below_zero(&[from_uniform.estimate, from_permuted.estimate]);
-        Statement {
-            command: self.command(&POLICIES, &[budget]),
-            ..decided(&text, published, measured, decision, REASON)
-        }
+        decided(&text, published, measured, decision, REASON).decided_by(self.evidence(
+            &POLICIES,
+            &[budget],
+            "text",
+        ))
     }
 }
 

@@ -1,0 +1,56 @@
+// The leaderboard: boards for a choice of model, measure and budget.
+
+class Ranks {
+  constructor(figure) {
+    this.controls = element("div", { class: "controls" });
+    this.body = element("div", { "aria-live": "polite" });
+    figure.querySelector(".view").replaceChildren(this.controls, this.body);
+    unpack(document.getElementById("packed-rows").textContent).then((boards) => {
+      this.boards = boards.map((own) => ({ ...own, ...own.board, title: own.board.task === "text" ? own.board.measure : `${own.board.measure}: ${own.board.task}` }));
+      this.chosen = {};
+      this.draw();
+    });
+  }
+
+  // Returns the boards that fit the choices up to a key.
+  fitting(keys) {
+    return this.boards.filter((board) => keys.every((key) => board[key] === this.chosen[key]));
+  }
+
+  draw() {
+    const keys = ["model", "title", "budget"];
+    const labels = { model: "model", title: "measure", budget: "budget" };
+    const controls = keys.map((key, i) => {
+      const options = [...new Set(this.fitting(keys.slice(0, i)).map((board) => board[key]))];
+      this.chosen[key] = options[place(options, this.chosen[key])];
+      return choice(labels[key], options, options.indexOf(this.chosen[key]), (index) => {
+        this.chosen[key] = options[index];
+        this.draw();
+      });
+    });
+    this.controls.replaceChildren(...controls);
+    // Runs that have a newer one are last.
+    const boards = this.fitting(keys).sort((a, b) => Number(Boolean(a.newer)) - Number(Boolean(b.newer)));
+    this.body.replaceChildren(...boards.map((board) => this.board(board)));
+    this.body.querySelectorAll("table").forEach(sortWithinGroups);
+  }
+
+  board(board) {
+    const [factor, unit] = board.unit ? [1, board.unit] : [100, "%"];
+    const print = (values) => {
+      if (!values.length) return "-";
+      const [value, low, high] = values.map((own) => (own === null ? null : number(factor * own)));
+      return low === null ? value : `${value} [${low}, ${high}]`;
+    };
+    const row = (own) => [own.name, own.place ?? "-", own.role, print(own.value), print(own.from_best), own.against_random || "-", String(own.n)];
+    const newer = board.newer ? ` (a newer run is ${board.newer})` : "";
+    const title = `${board.run}, experiment ${board.experiment}${newer}`;
+    const titles = ["policy", "place", "role", `${board.measure}, ${unit}`, "from the first place", "against random choice", "texts or contexts"];
+    const made = table(title, titles, board.ranks.map((own) => row(own).map(String)));
+    made.querySelectorAll("tbody tr").forEach((line, i) => {
+      line.firstChild.title = board.ranks[i].full;
+      if (board.ranks[i].against_random.endsWith("worse")) line.classList.add("loser");
+    });
+    return element("div", {}, made);
+  }
+}
