@@ -31,7 +31,7 @@ pub(crate) fn html(run: &Run<'_>) -> String {
     let claims = claims::all(run);
     let mut figures = Figures::default();
     let mut experiments = experiments(run);
-    let answers = answers::list(&claims, &experiments);
+    let answers = answers::list(run, &claims, &experiments);
     let first = first_figure(run, &mut experiments, &mut figures);
     let head = head(run, &claims, answers, &first);
     let mut all = claims.iter().map(|claim| claim_section(claim, run)).collect::<Vec<_>>();
@@ -66,8 +66,7 @@ fn experiments<'a>(run: &Run<'a>) -> Vec<(&'a str, Interactive)> {
 /// Returns the figure that answers the question: quality with the published figures if a claim is about
 /// compression, the pairs that a definition names, or the first chart. The figure is not shown again below.
 fn first_figure(run: &Run<'_>, experiments: &mut [(&str, Interactive)], figures: &mut Figures) -> String {
-    let is_about_pairs = run.definition.claims.is_empty()
-        && run.definition.experiments.iter().any(|experiment| !experiment.pairs.is_empty());
+    let is_about_pairs = answers::are_about_pairs(run, experiments);
     if let Some((_, first)) = experiments.first_mut() {
         add_published(run, &mut first.chart);
         if is_about_pairs && !first.forest.panels.is_empty() {

@@ -8,7 +8,7 @@ use super::pairs::{Asked, task_table, text_table};
 use super::retrieval;
 use super::slice::Slice;
 use crate::page::data::{ForestData, ForestPanel, ForestRow};
-use bitkv_record::ScoredTask;
+use bitkv_record::{AskedBudget, ScoredTask};
 
 /// The place of the two policies, of the budget and of the task in a table of differences.
 enum Layout {
@@ -49,10 +49,14 @@ fn slice_panels(name: &str, slice: &Slice<'_>, asked: Asked<'_>) -> [ForestPanel
     [pairs, ForestPanel { name: title, rows: from_random }]
 }
 
-/// Returns the differences of a table. Those that are 0 on every text, as at the full budget, show nothing.
+/// Returns the differences of a table. Where nothing was evicted and nothing changed, there is nothing to show.
 fn rows(table: &DifferenceTable, layout: &Layout) -> Vec<ForestRow> {
-    let is_different = |tested: &&Tested<'_>| tested.difference.values.iter().any(|value| *value != 0.0);
-    table.tested().iter().filter(is_different).map(|tested| row(tested, layout)).collect()
+    let is_whole = |row: &ForestRow| row.budget == AskedBudget::FULL.to_string();
+    let all = table.tested();
+    let shown = all.iter().map(|tested| (row(tested, layout), tested));
+    let shown =
+        shown.filter(|(row, tested)| !is_whole(row) || tested.difference.values.iter().any(|d| *d != 0.0));
+    shown.map(|(row, _)| row).collect()
 }
 
 /// Returns one difference.

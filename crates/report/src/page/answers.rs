@@ -7,7 +7,7 @@ use crate::escape::{html as escape, slug};
 use crate::experiment::Interactive;
 use crate::format::significant;
 use crate::sections::{because, counts};
-use crate::unique;
+use crate::{Run, unique};
 
 /// The most answers of the first screen.
 const MOST: usize = 8;
@@ -34,15 +34,24 @@ impl Answer {
     }
 }
 
+/// Returns whether the pairs of the definition answer the question of a run: it has no claims, was not made by
+/// `bitkv sweep`, which asks for the best policy, and at least one pair has enough texts for a test.
+pub(super) fn are_about_pairs(run: &Run<'_>, experiments: &[(&str, Interactive)]) -> bool {
+    let is_sweep = run.manifest.command.get(1).is_some_and(|command| command == "sweep");
+    let has_pairs = run.definition.experiments.iter().any(|experiment| !experiment.pairs.is_empty());
+    let mut rows = experiments.iter().flat_map(|(_, own)| &own.forest.panels).flat_map(|panel| &panel.rows);
+    run.definition.claims.is_empty() && !is_sweep && has_pairs && rows.any(|row| !row.verdict.is_empty())
+}
+
 /// Returns the list of answers; empty if the run has none.
-pub(super) fn list(claims: &[Claim], experiments: &[(&str, Interactive)]) -> String {
-    let mut answers: Vec<Answer> = claims.iter().map(claim_answer).collect();
-    if answers.is_empty() {
-        answers = experiments.iter().flat_map(|(_, own)| pair_answers(&own.forest.panels)).collect();
-    }
-    if answers.is_empty() {
-        answers = experiments.iter().flat_map(|(_, own)| chart_answers(&own.chart)).collect();
-    }
+pub(super) fn list(run: &Run<'_>, claims: &[Claim], experiments: &[(&str, Interactive)]) -> String {
+    let answers: Vec<Answer> = if !claims.is_empty() {
+        claims.iter().map(claim_answer).collect()
+    } else if are_about_pairs(run, experiments) {
+        experiments.iter().flat_map(|(_, own)| pair_answers(&own.forest.panels)).collect()
+    } else {
+        experiments.iter().flat_map(|(_, own)| chart_answers(&own.chart)).collect()
+    };
     let more = answers.len().saturating_sub(MOST);
     let items: String = answers.iter().take(MOST).map(Answer::html).collect();
     let more = match more {

@@ -83,7 +83,7 @@ fn boards(entry: &Entry<'_>) -> Vec<Value> {
 fn card(entry: &Entry<'_>) -> String {
     let run = &entry.run;
     let experiments = super::experiments(run);
-    let answers = super::answers::list(&claims::all(run), &experiments);
+    let answers = super::answers::list(run, &claims::all(run), &experiments);
     let name = escape(entry.name);
     let question = escape(&super::question(&run.definition.analysis));
     let mut html = format!("<h3>{name}</h3>\n<p>{question}</p>\n");

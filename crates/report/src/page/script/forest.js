@@ -1,6 +1,9 @@
 // Paired differences as a list: one line for each pair and budget, on one axis with zero, and the answers by
 // depth as a table with coloured cells.
 
+// The most lines that are shown at all budgets together.
+const MANY = 18;
+
 class Forest {
   constructor(figure, { data }) {
     this.view = figure.querySelector(".view");
@@ -24,7 +27,10 @@ class Forest {
   chooseBudgets() {
     const rows = this.ofMeasure();
     this.budgets = ["all", ...new Set(rows.map((row) => row.budget))];
-    this.budget = rows.length > 18 ? 1 : 0;
+    // Of many lines, those of the budget with the most are shown.
+    const lines = (budget) => rows.filter((row) => row.budget === budget).length;
+    const fullest = this.budgets.slice(1).reduce((best, budget) => (lines(budget) > lines(best) ? budget : best), this.budgets[1]);
+    this.budget = rows.length > MANY ? this.budgets.indexOf(fullest) : 0;
   }
 
   ofMeasure() {

@@ -1,5 +1,11 @@
 // The leaderboard: boards for a choice of model, measure and budget.
 
+// Orders budgets: fractions from the largest, then all others.
+function byBudget(a, b) {
+  const plain = (budget) => (/^[\d.]+$/.test(budget) ? Number(budget) : -1);
+  return plain(b) - plain(a) || a.localeCompare(b);
+}
+
 class Ranks {
   constructor(figure) {
     this.controls = element("div", { class: "controls" });
@@ -22,6 +28,7 @@ class Ranks {
     const labels = { model: "model", title: "measure", budget: "budget" };
     const controls = keys.map((key, i) => {
       const options = [...new Set(this.fitting(keys.slice(0, i)).map((board) => board[key]))];
+      if (key === "budget") options.sort(byBudget);
       this.chosen[key] = options[place(options, this.chosen[key])];
       return choice(labels[key], options, options.indexOf(this.chosen[key]), (index) => {
         this.chosen[key] = options[index];
