@@ -50,6 +50,8 @@ async function checkView(name, file, width, scheme) {
   assert.ok(wide <= 0, `${name}: ${wide} px wider than a window of ${width} px`);
   assert.equal(dark === "rgb(255, 255, 255)", scheme === "light", `${name}: the ground is ${dark} in the ${scheme} scheme`);
   if (screenshots) await page.screenshot({ path: `${screenshots}/${name}-${width}-${scheme}.png` });
+  // At one size, everything that folds is open.
+  if (width === WIDTHS[1]) await page.evaluate(() => document.querySelectorAll("details").forEach((part) => (part.open = true)));
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));

@@ -16,7 +16,6 @@ mod statements;
 
 pub(crate) use leaderboard::{Boards, Entry};
 
-use crate::block::Block;
 use crate::claims::{self, Claim};
 use crate::escape::html as escape;
 use crate::experiment::{self, Interactive};
@@ -76,10 +75,19 @@ fn first_figure(run: &Run<'_>, experiments: &mut [(&str, Interactive)], figures:
             return figures.chart(&std::mem::take(&mut first.chart), published_measure(run));
         }
     }
-    match heads::interactive(run).first() {
-        Some((heads, _)) => figures.heads(heads),
+    match heads::interactive(run).into_iter().next() {
+        Some((mut heads, _)) => {
+            mark_heads(&mut heads, run);
+            figures.heads(&heads)
+        }
         None => memory_figure(run, figures),
     }
+}
+
+/// Says which kind of weights the models of a map have.
+fn mark_heads(heads: &mut data::HeadsData, run: &Run<'_>) {
+    let kinds = Kinds::new(run);
+    heads.models.iter_mut().for_each(|model| kinds.mark(&mut model.name));
 }
 
 /// Adds the published figures to the measures of a chart that they are about.
@@ -171,21 +179,21 @@ fn experiment_section(
 
 /// Returns the sections of the profile studies: a map of all heads, a chart by length, and the tables.
 fn heads_sections(run: &Run<'_>, figures: &mut Figures) -> Vec<Section> {
-    let mut tables = heads::studies(run);
-    let kinds = Kinds::new(run);
-    let studies = heads::interactive(run).into_iter().zip(&mut tables);
-    let section =
-        |((mut heads, chart), (name, tables)): ((data::HeadsData, ChartData), &mut (String, Vec<Block>))| {
-            heads.models.iter_mut().for_each(|model| kinds.mark(&mut model.name));
-            let mut html = figures.heads(&heads);
-            if !chart.panels.is_empty() {
-                html += &figures.chart(&chart, "");
-            }
-            kinds.mark_blocks(tables);
-            html += &blocks::blocks(tables.get(1..).unwrap_or_default());
-            Section::new(&format!("Profile {name}"), html)
-        };
-    studies.map(section).collect()
+    let mut sections = Vec::new();
+    for ((mut heads, chart), (name, mut tables)) in
+        heads::interactive(run).into_iter().zip(heads::studies(run))
+    {
+        mark_heads(&mut heads, run);
+        let mut html = figures.heads(&heads);
+        if !chart.panels.is_empty() {
+            html += &figures.chart(&chart, "");
+        }
+        Kinds::new(run).mark_blocks(&mut tables);
+        // The first block is the heading, which the section has.
+        html += &blocks::blocks(tables.get(1..).unwrap_or_default());
+        sections.push(Section::new(&format!("Profile {name}"), html));
+    }
+    sections
 }
 
 /// Returns the chart of memory against context, empty without rows.

@@ -49,7 +49,7 @@ fn slice_panels(name: &str, slice: &Slice<'_>, asked: Asked<'_>) -> [ForestPanel
     [pairs, ForestPanel { name: title, rows: from_random }]
 }
 
-/// Returns the differences of a table. Where nothing was evicted and nothing changed, there is nothing to show.
+/// Returns the differences of a table, without those at the full budget that are 0 on every text.
 fn rows(table: &DifferenceTable, layout: &Layout) -> Vec<ForestRow> {
     let is_whole = |row: &ForestRow| row.budget == AskedBudget::FULL.to_string();
     let all = table.tested();

@@ -34,8 +34,9 @@ impl Answer {
     }
 }
 
-/// Returns whether the pairs of the definition answer the question of a run: it has no claims, was not made by
-/// `bitkv sweep`, which asks for the best policy, and at least one pair has enough texts for a test.
+/// Returns whether the pairs of the definition answer the question of a run. They do not if the run has
+/// claims, if `bitkv sweep` made it, which asks for the best policy, and if no pair has enough texts for a
+/// test.
 pub(super) fn are_about_pairs(run: &Run<'_>, experiments: &[(&str, Interactive)]) -> bool {
     let is_sweep = run.manifest.command.get(1).is_some_and(|command| command == "sweep");
     let has_pairs = run.definition.experiments.iter().any(|experiment| !experiment.pairs.is_empty());
