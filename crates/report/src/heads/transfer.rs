@@ -55,7 +55,7 @@ fn mean_entropies(rows: &[&HeadRow], wanted: impl Fn(&HeadRow) -> bool) -> Vec<f
 
 /// Returns a table of the correlation of every pair.
 fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Table {
-    let mut table = Table::with_number_columns(caption, "", &names);
+    let mut table = Table::with_number_columns(caption, "between", &names);
     for (name, own) in names.iter().zip(&entropies) {
         let cells = entropies.iter().map(|other| correlation_text(spearman(own, other)));
         table.row(name.clone(), cells);
