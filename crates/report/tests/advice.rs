@@ -312,7 +312,7 @@ fn cells_at_equal_bytes_keep_the_entries_that_they_ask_for() {
     let model = model(&rows);
     assert_eq!((model.cells[0].budget, model.cells[0].kept), (0.9, 0.9));
     // 50 of 100 entries is the budget; 49 is its rounding.
-    let mut rows = cell("snapkv", "0.495", KvFormat::F16, &[0.1], &[0.1]);
+    let rows = cell("snapkv", "0.495", KvFormat::F16, &[0.1], &[0.1]);
     assert_eq!(self::model(&rows).cells[0].kept, 0.495);
     // A rule that does not conserve its budget is asked for one fraction and keeps another.
     let mut rows = cell("entropy-global", "0.5", KvFormat::F16, &[0.1], &[0.1]);
