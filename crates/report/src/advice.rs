@@ -2,8 +2,8 @@
 //!
 //! [`MeasuredModel`] has what the rows say about each cell that can be deployed, on the texts that choose and
 //! on those that certify. [`Advice::new`] chooses among its cells: a pure function of the rows, the bytes of
-//! the model and the [`Limits`]. [`built_in`] returns the rows of the built-in models, which are compiled in.
-//! [`sentences`] and [`tables`] say the result in words.
+//! the model and the [`Limits`]. [`built_in()`] returns the rows of the built-in models, which are compiled
+//! in. [`sentences`] and [`tables`] say the result in words.
 
 mod built_in;
 mod certificate;

@@ -178,11 +178,11 @@ fn not_met(question: &Question<'_>, reason: &NotMet<'_>) -> String {
 pub fn other_model(question: &Question<'_>, measured: Attention) -> String {
     format!(
         "There are no rows of {}. The quality is that of {}, the nearest measured model, which has {} million weights \
-         and {} query heads per KV head: it only shows what to measure first.",
+         and {} per KV head: it only shows what to measure first.",
         question.model,
         question.measured.model,
         significant(measured.parameters as f64 / 1e6, 2),
-        measured.group_size
+        counted(measured.group_size, "query", "head")
     )
 }
 
