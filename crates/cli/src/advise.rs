@@ -7,7 +7,7 @@ mod rows;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bitkv_bitnet::{CachePrecision, Quantisation};
 use bitkv_evict::{Budget, Need, Registry};
 use bitkv_lab::memory::{KeptCache, computed_row, weight_parts};
@@ -154,7 +154,8 @@ fn requirement(registry: &Registry, policy: &str) -> Option<String> {
 
 /// Returns the bytes of a model at a context of `context` tokens.
 fn memory(shape: &Shape, context: usize) -> Result<Memory> {
-    let row = computed_row(shape, Accounting::Actual, context)?;
+    let row =
+        computed_row(shape, Accounting::Actual, context).with_context(|| format!("--context {context}"))?;
     Ok(Memory { weights: weight_parts(shape), activations: row.activation_bytes, full_cache: row.kv_bytes })
 }
 

@@ -314,6 +314,8 @@ fn bad_limits_are_refused_in_one_sentence() {
     for (options, says) in cases {
         place.refuses(&on_built_in(options), says);
     }
+    let longest = ["advise", "--model", BUILT_IN, "--context", "99999999999"];
+    place.refuses(&longest, &["--context 99999999999", "use 1 to 67108864"]);
     place.refuses(&["advise", "--model", BUILT_IN, "--context", "0"], &["--context 0", "such as 2048"]);
     place.refuses(
         &["advise", "--model", "tiny", "--context", "64"],

@@ -10,7 +10,7 @@ use bitkv_record::{PlanExport, PolicyText, ShareExport};
 use bitkv_report::advice::Answer;
 
 use super::{Answered, Arguments};
-use crate::{bars::BARS, input, model::ModelArguments};
+use crate::{bars::BARS, input, model::ModelArguments, output};
 
 /// Writes the number of tokens that every KV head keeps.
 ///
@@ -35,7 +35,13 @@ pub(super) fn write(
     };
     let policy = registry.policy(policy)?;
     let budget = Budget::fraction(part)?;
-    let export = match is_uniform(&policy) {
+    let is_uniform = is_uniform(&policy);
+    if is_uniform && arguments.text.is_some() {
+        let note =
+            format!("{} keeps the same number of tokens in every KV head: --text is not read", policy.spec());
+        output::notes(&[note]);
+    }
+    let export = match is_uniform {
         true => uniform(shape, arguments.context, &policy, budget),
         false => observed(arguments, &policy, budget)?,
     };

@@ -61,7 +61,7 @@ pub fn missing(
     let needed = values_for_level(LEVEL);
     let few = texts.filter(|texts| *texts < needed);
     if let Some(texts) = few {
-        whats.push(format!("A bound at 95 % needs {needed} texts that certify, not {texts}."));
+        whats.push(format!("A bound at 95 % needs {needed} texts that certify, not {texts}; every second text of a sweep does."));
     }
     let ratios = if matches!(answer, Answer::NotMet(NotMet::Memory(_))) { "16x,32x" } else { "2x,4x,8x" };
     let command = commands(question, model, &tasks, ratios, few.is_some());
@@ -86,12 +86,14 @@ fn commands(
     if own_texts || context > SUITE_CONTEXT {
         sweep += " --texts DIR";
     }
+    // A second run gets another folder, because runs are not replaced.
+    let out = if own_texts { "runs/advise-texts" } else { "runs/advise" };
     if !tasks.is_empty() {
         let tasks: Vec<String> = tasks.iter().map(|task| task.kind.to_string()).collect();
         sweep += &format!(" --tasks {}", tasks.join(","));
     }
     format!(
-        "{sweep} --out runs/advise && bitkv advise --model {argument} --context {} --from runs/advise",
+        "{sweep} --out {out} && bitkv advise --model {argument} --context {} --from {out}",
         question.context
     )
 }
