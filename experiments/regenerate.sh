@@ -24,6 +24,7 @@ head-entropies:head-entropies
 quantisation:quantisation
 schedules:schedules
 retrieval:retrieval
+advise:advise
 smollm2-verify:
 smollm2-heads:smollm2/heads
 smollm2-scorers-and-allocators:smollm2/scorers-and-allocators

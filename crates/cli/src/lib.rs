@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advise;
 mod bars;
 mod bench;
 mod budget;
@@ -72,6 +73,17 @@ commands! {
             "Show the memory of BitNet-b1.58-2B-4T as a runtime stores it.",
         "bitkv memory --model bitnet_b1_58-large --accounting published" =>
             "Reproduce the published memory table.",
+    ];
+    /// Advise which policy, budget and KV format to deploy for a model, a context and a limit.
+    ///
+    /// The answer comes from rows: those of the built-in models are compiled in, and `--from` names those of
+    /// your own runs. Some texts choose, and others say how sure the choice is. A limit on memory gives the
+    /// cache with the lowest KL, and a limit on quality gives the smallest cache.
+    Advise = advise(registry), "--model M --context N --memory BYTES", [
+        "bitkv advise --model tiny-gqa --context 896 --memory 128KiB" =>
+            "Choose the best cache that takes at most 128 KiB.",
+        "bitkv advise --model microsoft/bitnet-b1.58-2B-4T --context 4096 --max-loss recall=5% --export budgets.json" =>
+            "Choose the smallest cache that loses at most 5 % of the answers of the nearest measured model.",
     ];
     /// Measure the attention entropy and the class of every head on calibration texts.
     ///

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         precision: arguments.kv.precision(),
         quantisation: arguments.kv.quantisation().unwrap_or(Quantisation::None),
     };
-    let shape = shape(arguments)?;
+    let shape = model_shape(&arguments.model, &arguments.reading)?;
     let rows: Vec<MemoryRow> = arguments
         .context
         .iter()
@@ -157,16 +157,18 @@ fn notes(shape: &Shape, kept: &KeptCache, fit: Option<&Fit>) -> Vec<String> {
 
 /// Returns the shape of a model. For a published model the known configuration is used, unless a folder or a
 /// file has that name.
-fn shape(arguments: &Arguments) -> Result<Shape> {
-    let model = arguments.model.as_str();
+///
+/// # Errors
+/// When there is no such model. The message names the models whose configurations are known.
+pub(crate) fn model_shape(model: &str, reading: &ReadingArguments) -> Result<Shape> {
     if let Some(known) = published_shape(model)? {
-        return arguments.reading.shape(known);
+        return reading.shape(known);
     }
     let known: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
     let with_known_names = |error: anyhow::Error| match Path::new(model).exists() {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    let source = arguments.reading.source(model).map_err(with_known_names)?;
+    let source = reading.source(model).map_err(with_known_names)?;
     Ok(Shape::new(&model::loaded(&source)?))
 }

@@ -164,16 +164,48 @@ fn published_parameters(config: &Config) -> u64 {
     linear_weights(config) + embedding(config) * (1 + untied as u64) + norms
 }
 
-/// Returns the bytes of weights that a runtime holds: 2 bits per weight of a BitNet or two bytes per weight
-/// in full precision, an f16 embedding (and `lm_head` if it is untied), and f32 norms.
-fn stored_bytes(config: &Config) -> u64 {
-    let bits = if config.weights == WeightFormat::Floats { 8 * HALF } else { STORED_BITS };
-    let norms: usize =
-        (0..config.num_hidden_layers).flat_map(|layer| config.norms(layer)).map(|n| n.width).sum();
+/// Returns the number of weights of the norms.
+fn norm_weights(config: &Config) -> u64 {
+    let norms = (0..config.num_hidden_layers).flat_map(|layer| config.norms(layer));
+    (norms.map(|n| n.width).sum::<usize>() + config.hidden_size) as u64
+}
+
+/// Returns the number of weights of a model. A tied LM head does not count.
+pub fn parameters(config: &Config) -> u64 {
     let copies = 1 + !config.tie_word_embeddings as u64;
-    linear_weights(config) * bits / 8
-        + embedding(config) * copies * HALF
-        + (norms + config.hidden_size) as u64 * SINGLE
+    linear_weights(config) + embedding(config) * copies + norm_weights(config)
+}
+
+/// Returns the bytes of weights that a runtime holds, the sum of [`weight_parts`].
+fn stored_bytes(config: &Config) -> u64 {
+    stored_parts(config).into_iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// Returns the parts of the weights with their names and bytes: the embedding, the linear layers, the norms
+/// and an untied LM head. A model with layers in full precision whose files are known is one part.
+pub fn weight_parts(shape: &Shape) -> Vec<(&'static str, u64)> {
+    match shape.stored_bytes {
+        Some(bytes) => vec![("weights", bytes)],
+        None => stored_parts(&shape.config),
+    }
+}
+
+/// Returns the parts of the weights of a runtime: an f16 embedding (and `lm_head` if it is untied), 2 bits
+/// per weight of a BitNet or two bytes per weight in full precision, and f32 norms.
+fn stored_parts(config: &Config) -> Vec<(&'static str, u64)> {
+    let (linears, bits) = match config.weights {
+        WeightFormat::Floats => ("linear layers", 8 * HALF),
+        _ => ("ternary linear layers", STORED_BITS),
+    };
+    let mut parts = vec![
+        ("embedding", embedding(config) * HALF),
+        (linears, linear_weights(config) * bits / 8),
+        ("norms", norm_weights(config) * SINGLE),
+    ];
+    if !config.tie_word_embeddings {
+        parts.push(("lm_head", embedding(config) * HALF));
+    }
+    parts
 }
 
 /// Returns a row from the bytes of weights, cache and activations. The total and the fractions follow from
@@ -229,6 +261,22 @@ mod tests {
         let weights =
             computed_row(&published_models().unwrap()[1], Accounting::Actual, 512).unwrap().weight_bytes;
         assert_eq!((weights as f64 / (1 << 20) as f64 * 100.0).round() / 100.0, 1124.80);
+    }
+
+    #[test]
+    fn the_parts_of_the_weights_are_their_bytes() {
+        for shape in published_models().unwrap() {
+            let parts = weight_parts(&shape);
+            let total = computed_row(&shape, Accounting::Actual, 1).unwrap().weight_bytes;
+            assert_eq!(parts.iter().map(|(_, bytes)| bytes).sum::<u64>(), total, "{}", shape.name);
+            let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names[..3], ["embedding", "ternary linear layers", "norms"]);
+            assert_eq!(names.contains(&"lm_head"), !shape.config.tie_word_embeddings);
+            // The embedding of 2B-4T: 128256 tokens of 2560 values.
+            assert!(shape.config.hidden_size != 2560 || parts[0].1 == 128_256 * 2560 * 2, "{parts:?}");
+        }
+        let whole = Shape { stored_bytes: Some(7), ..published_models().unwrap().remove(0) };
+        assert_eq!(weight_parts(&whole), [("weights", 7)]);
     }
 
     #[test]

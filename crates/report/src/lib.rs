@@ -6,10 +6,11 @@
 //! A caller reads a finished run with [`RecordedRun::read`] and passes its [`Run`] to [`render_terminal`],
 //! [`render_markdown`] or [`render_html`], or to [`files`], which returns all files of the report. [`claims`]
 //! decides the published claims. [`compare()`] compares two runs cell by cell. [`Table`] is the table that
-//! every command prints.
+//! every command prints. [`advice`] chooses a policy, a budget and a KV format for a limit.
 
 #![forbid(unsafe_code)]
 
+pub mod advice;
 mod block;
 pub mod claims;
 mod colour;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod apportion;
+mod conformal;
 mod correlation;
 mod divergence;
 mod entropy;
@@ -24,6 +25,7 @@ mod student;
 mod summary;
 
 pub use apportion::{apportion, apportion_within};
+pub use conformal::{attainable_level, conformal_bound, values_for_level};
 pub use correlation::{pearson, ranks, spearman};
 pub use divergence::{Prediction, ReferencePrediction, argmax, kl_from_logits, nll_from_logits};
 pub use entropy::{entropy_bits, normalised};
