@@ -158,6 +158,25 @@ impl Source {
         &self.asked
     }
 
+    /// Returns a sentence without a full stop: what a model with this configuration has, in which form it
+    /// runs, and which file or folder it is read from.
+    pub fn description(&self, config: &Config) -> String {
+        let place = match &self.place {
+            Place::BuiltIn(_) => "this program, which contains it".to_owned(),
+            Place::Folder(path) => format!("the folder {}", path.display()),
+            Place::Gguf(path) => format!("the file {}", path.display()),
+        };
+        let weights = match config.weights {
+            WeightFormat::Packed(_) => "packed ternary weights",
+            WeightFormat::Masters => "full-precision masters of ternary weights",
+            WeightFormat::TernaryFloats => "ternary weights that are stored as floats",
+            WeightFormat::Floats => "full-precision weights",
+        };
+        let form = if config.plain_llama { ", runs as a plain Llama," } else { "" };
+        let (name, layers) = (self.name(), config.num_hidden_layers);
+        format!("{name} has {layers} layers with {weights}{form} and is read from {place}")
+    }
+
     /// Whether the files are compiled into this program.
     pub fn is_built_in(&self) -> bool {
         matches!(self.place, Place::BuiltIn(_))
