@@ -26,6 +26,7 @@ mod batch;
 mod code;
 mod estimate;
 mod free_running;
+mod gaps;
 mod in_parallel;
 mod job;
 mod key;

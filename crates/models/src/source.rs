@@ -368,8 +368,7 @@ fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
         folder::check(model, path)?;
         return Ok(Place::Folder(path.into()));
     }
-    // A name that looks like a path was meant as a path, not as a model of the hub.
-    if !model.contains('/') || model.starts_with(['/', '.', '~']) {
+    if !is_hub_name(model) {
         let asked = model.to_owned();
         return Err(match published_id(model) {
             Some(id) => Error::OnlyConfiguration { asked, id },
@@ -380,6 +379,17 @@ fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
     let fetched = bitkv_hub::fetch(&id, &Settings::from_env()?, progress);
     let found = fetched.map_err(|error| hub_error(model, error))?;
     Ok(if found.is_file() { Place::Gguf(found) } else { Place::Folder(found) })
+}
+
+/// Whether a model that is not a file here can be one of the hub. A name that looks like a path was meant as
+/// a path.
+fn is_hub_name(model: &str) -> bool {
+    model.contains('/') && !model.starts_with(['/', '.', '~'])
+}
+
+/// Returns whether finding a model may download it, because it is on the hub.
+pub fn may_download(model: &str) -> bool {
+    !Path::new(model).exists() && is_hub_name(model)
 }
 
 /// Returns the first part and the name of a split GGUF model, if `path` is one of its parts.
