@@ -2,7 +2,8 @@
 //! 10 seconds and at the end. Both show the rate and the remaining time.
 
 use std::{
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,8 @@ use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressD
 const PAUSE: Duration = Duration::from_secs(10);
 /// Shorter work has no plain line at its end, unless the user asks for what happens.
 const SHORT: Duration = Duration::from_secs(1);
-/// The time between two drawings of a bar without progress, so that its elapsed time stays current.
+/// The time between two drawings of a bar without progress, so that its elapsed time stays current, and
+/// between two checks whether a plain line is due.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Every piece of work in progress, with the innermost last.
@@ -31,6 +33,21 @@ static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
 
 /// The bars of this process. They are global because a process has one standard error.
 pub(crate) static BARS: Bars = Bars(Mutex::new(Vec::new()));
+
+/// Starts [`watch`] when the first plain lines are needed.
+static WATCH: Once = Once::new();
+
+/// Writes plain lines that are due also while no step ends, because a step may take minutes.
+fn watch() {
+    thread::spawn(|| {
+        loop {
+            thread::sleep(TICK);
+            if let Some(bar) = BARS.bars().last_mut() {
+                bar.write_if_due();
+            }
+        }
+    });
+}
 
 /// Prints a line on standard error. Bars stay below it.
 pub(crate) fn print_above(line: &str) {
@@ -127,6 +144,9 @@ impl Bar {
         let shown = bar.with_style(style).with_prefix(name.to_owned());
         let now = Instant::now();
         let has_lines = shown.is_hidden() && !verbosity::is_quiet();
+        if has_lines {
+            WATCH.call_once(watch);
+        }
         let plain = has_lines.then_some(PlainLines { began: now, done_before: done, last_line: now });
         if !shown.is_hidden() {
             shown.enable_steady_tick(TICK);

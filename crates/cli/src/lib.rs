@@ -221,7 +221,7 @@ commands! {
     ///
     /// There is no `--json`, because `man` reads the output.
     Man = man(), "", [
-        "bitkv man verify" => "Print the page of one command, for example for: man -l -",
+        "bitkv man verify" => "Print the page of one command. To read it, write `| man -l -` after the command.",
         "bitkv man --out runs/man/man1" =>
             "Write all pages into a folder; man finds them if MANPATH lists runs/man.",
     ];
