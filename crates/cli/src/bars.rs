@@ -1,30 +1,58 @@
 //! Shows the progress of long work on standard error: a bar on a terminal, and otherwise a plain line every
-//! 30 seconds. Both show the rate and the remaining time.
+//! 10 seconds and at the end. Both show the rate and the remaining time.
 
 use std::{
-    io::{self, IsTerminal},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
-use crate::interrupt;
+use crate::{interrupt, verbosity};
 use bitkv_progress::{Progress, Unit};
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The time between two plain lines: the log of an hour has 120 lines.
-const PAUSE: Duration = Duration::from_secs(30);
-/// The time between two drawings of a bar without progress, so that its elapsed time stays current.
+/// The least time between two plain lines of a piece of work.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Shorter work has no plain line at its end, unless the user asks for what happens.
+const SHORT: Duration = Duration::from_secs(1);
+/// The time between two drawings of a bar without progress, so that its elapsed time stays current, and
+/// between two checks whether a plain line is due.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Every piece of work in progress, with the innermost last.
 #[derive(Debug)]
 pub(crate) struct Bars(Mutex<Vec<Bar>>);
 
-/// Arranges the bars on standard error, so that nested bars do not overwrite each other.
-static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+/// Arranges the bars on standard error, so that nested bars do not overwrite each other. It draws nothing if
+/// standard error is not a terminal, or if only errors are shown.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
+    let target =
+        if verbosity::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    MultiProgress::with_draw_target(target)
+});
 
 /// The bars of this process. They are global because a process has one standard error.
 pub(crate) static BARS: Bars = Bars(Mutex::new(Vec::new()));
+
+/// Starts [`watch`] when the first plain lines are needed.
+static WATCH: Once = Once::new();
+
+/// Writes plain lines that are due also while no step ends, because a step may take minutes.
+fn watch() {
+    thread::spawn(|| {
+        loop {
+            thread::sleep(TICK);
+            if let Some(bar) = BARS.bars().last_mut() {
+                bar.write_if_due();
+            }
+        }
+    });
+}
+
+/// Prints a line on standard error. Bars stay below it.
+pub(crate) fn print_above(line: &str) {
+    LINES.suspend(|| eprintln!("{line}"));
+}
 
 impl Bars {
     fn bars(&self) -> MutexGuard<'_, Vec<Bar>> {
@@ -62,20 +90,22 @@ impl Progress for Bars {
     }
 
     fn end(&self, complete: bool) {
-        match (self.bars().pop(), complete) {
+        let Some(bar) = self.bars().pop() else { return };
+        bar.write_end(complete);
+        match complete {
             // The command prints what was written, so a bar of bytes is not needed any more.
-            (Some(bar), true) if bar.unit == Unit::Bytes => bar.shown.finish_and_clear(),
-            (Some(bar), true) => bar.shown.finish(),
-            (Some(bar), false) => bar.shown.abandon(),
-            (None, _) => {}
+            true if bar.unit == Unit::Bytes => bar.shown.finish_and_clear(),
+            true => bar.shown.finish(),
+            false => bar.shown.abandon(),
         }
     }
 
     fn note(&self, sentence: &str) {
-        match self.bars().last() {
-            Some(bar) if io::stderr().is_terminal() => bar.shown.suspend(|| eprintln!("note: {sentence}")),
-            _ => eprintln!("note: {sentence}"),
-        }
+        verbosity::note(sentence);
+    }
+
+    fn detail(&self, sentence: &str) {
+        verbosity::detail(sentence);
     }
 }
 
@@ -85,7 +115,7 @@ struct Bar {
     /// Draws nothing if standard error is not a terminal.
     shown: ProgressBar,
     unit: Unit,
-    /// The state of the plain lines; `None` on a terminal.
+    /// The state of the plain lines; `None` on a terminal, and if only errors are shown.
     plain: Option<PlainLines>,
 }
 
@@ -102,18 +132,23 @@ impl Bar {
     fn new(name: &str, unit: Unit, length: u64, done: u64) -> Bar {
         let template = match unit {
             Unit::Steps => {
-                "{prefix:<28} [{bar:24}] {pos}/{len} {msg} {per_sec} {elapsed_precise}, {eta_precise} left"
+                "{prefix:<28} [{bar:24.cyan}] {pos}/{len} {msg} {per_sec} {elapsed_precise}, {eta_precise} left"
             }
             Unit::Bytes => {
-                "{prefix:<28} [{bar:24}] {binary_bytes}/{binary_total_bytes} {msg} {binary_bytes_per_sec}, {eta_precise} left"
+                "{prefix:<28} [{bar:24.cyan}] {binary_bytes}/{binary_total_bytes} {msg} {binary_bytes_per_sec}, \
+                 {eta_precise} left"
             }
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant");
         let bar = LINES.add(ProgressBar::new(length));
         let shown = bar.with_style(style).with_prefix(name.to_owned());
         let now = Instant::now();
-        let plain = shown.is_hidden().then_some(PlainLines { began: now, done_before: done, last_line: now });
-        if plain.is_none() {
+        let has_lines = shown.is_hidden() && !verbosity::is_quiet();
+        if has_lines {
+            WATCH.call_once(watch);
+        }
+        let plain = has_lines.then_some(PlainLines { began: now, done_before: done, last_line: now });
+        if !shown.is_hidden() {
             shown.enable_steady_tick(TICK);
         }
         shown.set_position(done);
@@ -127,43 +162,89 @@ impl Bar {
             return;
         }
         plain.last_line = Instant::now();
-        // Work that starts again may be below `done_before`; its rate is not known then.
+        let elapsed = plain.began.elapsed();
+        eprintln!("{}", line(&self.work_done(elapsed), &self.shown.message()));
+    }
+
+    /// Writes the last plain line, except about short work.
+    fn write_end(&self, complete: bool) {
+        let Some(plain) = &self.plain else { return };
+        let elapsed = plain.began.elapsed();
+        if elapsed >= SHORT || verbosity::is_verbose() {
+            eprintln!("{}", end_line(&self.work_done(elapsed), complete));
+        }
+    }
+
+    /// Returns how much is done after the time `elapsed`.
+    fn work_done(&self, elapsed: Duration) -> WorkDone {
         let done = self.shown.position();
-        let made = done.saturating_sub(plain.done_before);
-        let length = self.shown.length().unwrap_or(done);
-        let line = line(
-            self.unit,
-            [done, length, made],
-            plain.began.elapsed(),
-            &self.shown.prefix(),
-            &self.shown.message(),
-        );
-        eprintln!("{line}");
+        // Work that starts again may be below `done_before`; its rate is not known then.
+        let done_before = self.plain.as_ref().map_or(0, |plain| plain.done_before);
+        WorkDone {
+            name: self.shown.prefix(),
+            unit: self.unit,
+            done,
+            length: self.shown.length().unwrap_or(done),
+            made: done.saturating_sub(done_before),
+            elapsed,
+        }
     }
 }
 
-/// Formats one plain line. `done` of `length` is done, and this process did `made` of it in the time
-/// `elapsed`.
-fn line(unit: Unit, [done, length, made]: [u64; 3], elapsed: Duration, name: &str, message: &str) -> String {
-    let shown = |amount: u64| match unit {
-        Unit::Steps => amount.to_string(),
-        Unit::Bytes => HumanBytes(amount).to_string(),
-    };
-    let rate = made as f64 / elapsed.as_secs_f64().max(1e-9);
-    let speed = match unit {
-        Unit::Steps if rate >= 1.0 || made == 0 => format!("{rate:.1} per second"),
-        Unit::Steps => format!("{:.1} s each", 1.0 / rate),
-        Unit::Bytes => format!("{} per second", HumanBytes(rate as u64)),
-    };
-    let left = match made {
+/// How much of a piece of work is done, in steps or bytes.
+struct WorkDone {
+    name: String,
+    unit: Unit,
+    done: u64,
+    length: u64,
+    /// What this process did of it in the time `elapsed`.
+    made: u64,
+    elapsed: Duration,
+}
+
+impl WorkDone {
+    /// Returns the steps or bytes per second.
+    fn rate(&self) -> f64 {
+        self.made as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Formats what is done of the whole, such as `120 of 360`.
+    fn share(&self) -> String {
+        let shown = |amount: u64| match self.unit {
+            Unit::Steps => amount.to_string(),
+            Unit::Bytes => HumanBytes(amount).to_string(),
+        };
+        format!("{} of {}", shown(self.done), shown(self.length))
+    }
+
+    /// Formats the rate.
+    fn speed(&self) -> String {
+        let rate = self.rate();
+        match self.unit {
+            Unit::Steps if rate >= 1.0 || self.made == 0 => format!("{rate:.1} per second"),
+            Unit::Steps => format!("{:.1} s each", 1.0 / rate),
+            Unit::Bytes => format!("{} per second", HumanBytes(rate as u64)),
+        }
+    }
+}
+
+/// Formats the plain line of work in progress.
+fn line(work: &WorkDone, message: &str) -> String {
+    let left = match work.made {
         0 => "remaining time not known yet".to_owned(),
         _ => {
-            let seconds = length.saturating_sub(done) as f64 / rate;
+            let seconds = work.length.saturating_sub(work.done) as f64 / work.rate();
             format!("about {} left", HumanDuration(Duration::from_secs_f64(seconds)))
         }
     };
     let message = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    format!("{name}: {} of {}, {speed}, {left}{message}", shown(done), shown(length))
+    format!("{}: {}, {}, {left}{message}", work.name, work.share(), work.speed())
+}
+
+/// Formats the plain line of work that has ended.
+fn end_line(work: &WorkDone, complete: bool) -> String {
+    let end = if complete { "in" } else { "stopped after" };
+    format!("{}: {}, {}, {end} {:.1} s", work.name, work.share(), work.speed(), work.elapsed.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -174,22 +255,34 @@ mod tests {
 
     #[test]
     fn a_line_shows_the_rate_and_the_remaining_time() {
-        let minute = Duration::from_secs(60);
+        let work = |name: &str, unit, [done, length, made]: [u64; 3]| WorkDone {
+            name: name.to_owned(),
+            unit,
+            done,
+            length,
+            made,
+            elapsed: Duration::from_secs(60),
+        };
+        let steps = work("scorers tiny-mha", Unit::Steps, [120, 360, 120]);
+        assert_eq!(line(&steps, ""), "scorers tiny-mha: 120 of 360, 2.0 per second, about 2 minutes left");
         assert_eq!(
-            line(Unit::Steps, [120, 360, 120], minute, "scorers tiny-mha", ""),
-            "scorers tiny-mha: 120 of 360, 2.0 per second, about 2 minutes left"
+            end_line(&steps, false),
+            "scorers tiny-mha: 120 of 360, 2.0 per second, stopped after 60.0 s"
         );
         // Work that an earlier process did does not count for the rate.
         assert_eq!(
-            line(Unit::Steps, [350, 360, 5], minute, "resumed", "loss 2.5"),
+            line(&work("resumed", Unit::Steps, [350, 360, 5]), "loss 2.5"),
             "resumed: 350 of 360, 12.0 s each, about 2 minutes left (loss 2.5)"
         );
+        let bytes = work("writing", Unit::Bytes, [3 << 20, 9 << 20, 3 << 20]);
         assert_eq!(
-            line(Unit::Bytes, [3 << 20, 9 << 20, 3 << 20], minute, "writing", ""),
+            line(&bytes, ""),
             "writing: 3.00 MiB of 9.00 MiB, 51.20 KiB per second, about 2 minutes left"
         );
+        let whole = work("writing", Unit::Bytes, [9 << 20, 9 << 20, 9 << 20]);
+        assert_eq!(end_line(&whole, true), "writing: 9.00 MiB of 9.00 MiB, 153.60 KiB per second, in 60.0 s");
         assert_eq!(
-            line(Unit::Steps, [0, 8, 0], minute, "slow", ""),
+            line(&work("slow", Unit::Steps, [0, 8, 0]), ""),
             "slow: 0 of 8, 0.0 per second, remaining time not known yet"
         );
     }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use bitkv_bench::{NamedModel, Request, measure};
 use bitkv_bitnet::{Arithmetic, Checkpoint, Config, Model};
 
-use crate::{bars::BARS, model, output};
+use crate::{bars::BARS, model, output, verbosity};
 
 pub(crate) use arguments::Arguments;
 
@@ -38,6 +38,8 @@ fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
             let config = random_config(arguments, request, name)?;
             // The request is checked before hundreds of megabytes of weights are made.
             request.check(&config)?;
+            let layers = config.num_hidden_layers;
+            verbosity::detail(&format!("{name} has {layers} layers with random ternary weights in memory"));
             let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
             Ok(BenchModel { name: name.clone(), random: true, model })
         }

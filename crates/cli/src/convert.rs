@@ -9,7 +9,7 @@ use bitkv_models::convert::{write_gguf, write_packed};
 use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::json;
 
-use crate::{bars::BARS, model, model::ReadingArguments, output};
+use crate::{bars::BARS, model, model::ReadingArguments, output, verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -62,19 +62,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Format::Gguf(target) => {
             let bytes = write_gguf(&source, &checkpoint, &arguments.out, target, arguments.lossy, &BARS)?;
             if !checkpoint.is_tied() && checkpoint.config().architecture != Architecture::Llama {
-                eprintln!(
-                    "note: for this architecture, bitnet.cpp ignores an LM head that is not tied to the embedding; bitkv \
-                     reads it"
+                verbosity::note(
+                    "for this architecture, bitnet.cpp ignores an LM head that is not tied to the embedding; bitkv reads it",
                 );
             }
             let config = checkpoint.config();
             if config.hidden_act != config.architecture.usual_activation() {
-                eprintln!(
-                    "note: the file names its activation, {}, in a key that llama.cpp reads since August 2026; older \
-                     programs compute {}",
+                verbosity::note(&format!(
+                    "the file names its activation, {}, in a key that llama.cpp reads since August 2026; older programs \
+                     compute {}",
                     config.hidden_act.name(),
                     config.architecture.usual_activation().name()
-                );
+                ));
             }
             bytes
         }

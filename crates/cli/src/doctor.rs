@@ -5,7 +5,7 @@ use bitkv_doctor::{Finding, Severity, diagnose};
 use bitkv_models::{Loading, PLAIN_LLAMA_MARK, Source};
 use serde_json::{Value, json};
 
-use crate::{bars::BARS, model::ReadingArguments, output};
+use crate::{bars::BARS, model::ReadingArguments, output, verbosity};
 
 /// The largest width of a line, in columns.
 const WIDTH: usize = 100;
@@ -27,6 +27,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
+    verbosity::detail(&format!("doctor reads every file of {}", source.asked()));
     ensure!(
         !source.name().ends_with(PLAIN_LLAMA_MARK),
         "doctor examines a checkpoint as it is, not as a plain Llama: leave out --as"

@@ -12,8 +12,10 @@ mod advise;
 mod bars;
 mod bench;
 mod budget;
+mod colour;
 mod command;
 mod compare;
+mod completions;
 mod convert;
 mod definitions;
 mod doctor;
@@ -26,6 +28,7 @@ mod kv;
 mod leaderboard;
 mod list;
 mod lm_head;
+mod man;
 mod markdown;
 mod measuring;
 mod memory;
@@ -41,14 +44,16 @@ mod run;
 mod sweep;
 mod trace;
 mod train;
+mod verbosity;
 mod verify;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use bitkv_evict::Registry;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use command::commands;
+use verbosity::VerbosityArguments;
 
 // A new subcommand needs its own file, a `mod` above, and an entry here: its help, its file, the arguments
 // that the README shows, and two examples that work in a fresh clone of the repository.
@@ -224,6 +229,22 @@ commands! {
          --export runs/tiny-model" =>
             "Evaluate the model of that run and write it to a folder, which --model reads.",
     ];
+    /// Print a script that completes commands, options and values in a shell.
+    ///
+    /// There is no `--json`, because a shell reads the output.
+    Completions = completions(), "SHELL", [
+        "bitkv completions bash" =>
+            "Print the script for bash, for the file ~/.local/share/bash-completion/completions/bitkv.",
+        "bitkv completions zsh" => "Print the script for zsh, for a file _bitkv in a folder of fpath.",
+    ];
+    /// Print the manual page of the program or of a command, or write all pages into a folder.
+    ///
+    /// There is no `--json`, because `man` reads the output.
+    Man = man(), "", [
+        "bitkv man verify" => "Print the page of one command. To read it, write `| man -l -` after the command.",
+        "bitkv man --out runs/man/man1" =>
+            "Write all pages into a folder; man finds them if MANPATH lists runs/man.",
+    ];
 }
 
 /// The arguments of the program.
@@ -236,11 +257,14 @@ commands! {
              quality for every policy and budget. It also verifies the published claims about the entropy-adaptive KV \
              cache, and reads, converts, examines and benchmarks checkpoints.",
     after_help = "To begin, try one of these:\n  bitkv verify\n  bitkv sweep --model tiny-gqa --policies snapkv,h2o --ratios 2x,4x\n\n\
-                  Every command prints one JSON document with --json. `bitkv COMMAND --help` shows two examples."
+                  Every command prints one JSON document with --json, except completions and man. `bitkv COMMAND --help` \
+                  shows two examples."
 )]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    verbosity: VerbosityArguments,
 }
 
 /// Returns the definition of the command line, for tests and for programs that generate completions or manual
@@ -253,17 +277,25 @@ pub fn command_line() -> clap::Command {
 /// exit code.
 pub fn main(registry: &Registry) -> ExitCode {
     bitkv_bytes::keep_freed_memory();
+    colour::begin();
     let matches = command_line().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Err(error) = bitkv_kernels::check_isa() {
-        eprintln!("error: {error}");
-        return ExitCode::FAILURE;
+    arguments.verbosity.apply(&mut command_line()).unwrap_or_else(|error| error.exit());
+    match bitkv_kernels::check_isa() {
+        Ok(isa) => verbosity::detail(&format!("the kernels use the instructions {isa}")),
+        Err(error) => {
+            eprintln!("{} {error}", colour::error_word());
+            return ExitCode::FAILURE;
+        }
     }
-    match arguments.command.run(registry) {
+    let started = Instant::now();
+    let result = arguments.command.run(registry);
+    verbosity::detail(&format!("the command took {:.1} s", started.elapsed().as_secs_f64()));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", output::sentence(&error));
+            eprintln!("{} {}", colour::error_word(), output::sentence(&error));
             let interrupted = error.downcast_ref::<interrupt::Interrupted>();
             interrupted.map_or(ExitCode::FAILURE, |interrupted| interrupted.exit_code().into())
         }

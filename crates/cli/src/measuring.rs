@@ -7,7 +7,7 @@ use bitkv_lab::{
     grid::{self, Estimate, Grid},
     text_use::TextUse,
 };
-use bitkv_report::{RecordedRun, Run, Table, files, render_terminal};
+use bitkv_report::{RecordedRun, Run, Table, files};
 use serde_json::json;
 
 use crate::{bars::BARS, interrupt, output};
@@ -52,7 +52,7 @@ impl FinishedRun {
                 "seconds": self.seconds,
             }))?;
         } else {
-            output::text(&render_terminal(&self.recorded.run(), output::width()))?;
+            output::report(&self.recorded.run())?;
             output::text(&format!(
                 "\n{rows} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
                 self.resumed,

@@ -6,7 +6,7 @@ use bitkv_checkpoint::{Activation, Checkpoint, codec::i2s::Layout};
 use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
 
-use crate::{bars::BARS, output};
+use crate::{bars::BARS, output, verbosity};
 
 /// A model that must be given.
 #[derive(Clone, Debug, clap::Args)]
@@ -136,6 +136,7 @@ impl ModelArguments {
 pub(crate) fn loaded(source: &Source) -> Result<LoadedModel> {
     let loaded = source.open()?;
     output::notes(&loaded.notes);
+    verbosity::detail(&loaded.description());
     Ok(loaded.with_listener(&BARS))
 }
 
@@ -143,6 +144,7 @@ pub(crate) fn loaded(source: &Source) -> Result<LoadedModel> {
 pub(crate) fn checkpoint(source: &Source) -> Result<Checkpoint> {
     let checkpoint = source.checkpoint()?;
     output::notes(checkpoint.notes());
+    verbosity::detail(&source.description(checkpoint.config()));
     Ok(checkpoint)
 }
 

@@ -8,8 +8,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use bitkv_record::one_line;
-use bitkv_report::{LINE_WIDTH, Table};
+use bitkv_report::{LINE_WIDTH, Run, Table, render_terminal};
 use serde::Serialize;
+
+use crate::{colour::with_coloured_verdicts, verbosity};
 
 /// Prints `value` as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
@@ -60,9 +62,14 @@ pub(crate) fn check_target(option: &str, path: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// Prints the report of a run in the width of the terminal. Its verdicts have colour on a terminal.
+pub(crate) fn report(run: &Run<'_>) -> Result<()> {
+    text(&with_coloured_verdicts(&render_terminal(run, width())))
+}
+
 /// Prints on standard error what was ignored.
 pub(crate) fn notes(notes: &[String]) {
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| verbosity::note(note));
 }
 
 /// Formats an error and its causes as one line, although parsers quote lines of their input. A cause that a

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, render_terminal, splice};
+use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, splice};
 
 use crate::output;
 
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.json {
         true => output::json(&claims::verification(&run)),
         false => {
-            output::text(&render_terminal(&run, output::width()))?;
+            output::report(&run)?;
             let spliced =
                 arguments.splice.iter().map(|path| format!("\n{}: findings updated\n", path.display()));
             let written =

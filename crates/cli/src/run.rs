@@ -6,6 +6,7 @@ use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::grid::{Grid, GridOptions};
 use bitkv_record::EXAMPLE;
+use serde_json::json;
 
 use crate::{bars::BARS, definitions, measuring, output};
 
@@ -36,7 +37,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if arguments.example {
-        return output::text(EXAMPLE);
+        return match arguments.json {
+            true => output::json(&json!({"definition": EXAMPLE})),
+            false => output::text(EXAMPLE),
+        };
     }
     let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
         return list(arguments);

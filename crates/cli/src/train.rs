@@ -6,7 +6,7 @@ use anyhow::Result;
 use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
 use serde_json::json;
 
-use crate::{bars::BARS, output};
+use crate::{bars::BARS, output, verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let data = arguments.data.clone().unwrap_or_else(|| arguments.out.join("data"));
     let corpus = Corpus::open(&arguments.corpus, &data, recipe.shape.vocabulary)?;
     let precision = if arguments.full_precision { Precision::Full } else { Precision::Ternary };
+    verbosity::detail(&format!("{} is trained on the corpus {}", recipe.name, arguments.corpus.display()));
     let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
     trainer.run(arguments.steps, &BARS)?;
     if let Some(folder) = &arguments.export {

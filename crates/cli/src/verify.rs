@@ -9,7 +9,7 @@ use bitkv_lab::{
     verification::{Changes, definition},
 };
 use bitkv_record::free_name;
-use bitkv_report::{claims, render_terminal};
+use bitkv_report::claims;
 use serde_json::{Value, json};
 
 use crate::{bars::BARS, measuring, model::ReadingArguments, output};
@@ -98,6 +98,6 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     }
     // The last lines are the verdicts.
     output::text(&format!("Report: {}\n\n", finished.folder.join("report.html").display()))?;
-    output::text(&render_terminal(&run, output::width()))?;
+    output::report(&run)?;
     finished.check_failures()
 }

@@ -228,3 +228,49 @@ fn calibration_texts_that_are_too_short() {
         refuses_text(&place, &text, &[IN, "calibration.tokens", says]);
     }
 }
+
+/// The gaps of the file come together with those that only the registry and the models show.
+#[test]
+fn all_gaps_are_reported_at_once() {
+    let place = Place::with_texts();
+    let text = definition(&[
+        ("Refuted", "Unclear"),
+        ("1.0, ", ""),
+        (", \"uniform+random\", \"uniform+oracle\"", ", \"uniform+nonsense\""),
+        ("[\"first-gqa\"]", "[\"first-gqa\", \"absent\"]"),
+        ("texts = \"texts\"", "texts = \"nowhere\""),
+        ("context = 64", "context = 64\ntasks = [\"passky\"]"),
+    ]);
+    let says = [
+        "'small.toml' has 7 gaps: (1) analysis must say",
+        "(2) experiment 'small': tasks: 'passky' is not a known task: write 'passkey'",
+        "(3) experiment 'small': budgets lacks 1.0",
+        "(4) experiment 'small': policies lacks random choice with uniform budgets and an oracle",
+        "(5) experiment 'small': policies lists `uniform+nonsense`: there is no scorer named `nonsense`",
+        "(6) experiment 'small': texts: cannot read",
+        "(7) experiment 'small': models: there is no model absent",
+    ];
+    refuses_text(&place, &text, &says);
+    // An experiment that is not run has only the gaps that its file shows.
+    place.write("small.toml", &text);
+    let other = ["run", "small.toml", "--only", "other"];
+    place.refuses(&other, &["'small.toml' has 4 gaps: (1) analysis must say", "(4)", "policies lacks"]);
+}
+
+/// What only a loaded model shows is reported for every experiment and model.
+#[test]
+fn all_gaps_of_models_are_reported_at_once() {
+    let place = Place::with_texts();
+    let long = definition(&[
+        ("context = 64", "context = 1020"),
+        ("[\"first-gqa\"]", "[\"first-mha\", \"first-gqa\"]"),
+    ]);
+    let budget = definition(&[("\"small\"", "\"other\""), ("0.25", "\"1000 B\"")]);
+    let text = long + &budget[budget.find("[[").unwrap()..];
+    let says = [
+        "'small.toml' has 3 gaps: (1) experiment 'small': the context and the scored tokens take 1036 positions, and first-mha",
+        "(2) experiment 'small': the context and the scored tokens take 1036 positions, and first-gqa",
+        "(3) experiment 'other': budgets: 1000 B does not hold",
+    ];
+    refuses_text(&place, &text, &says);
+}

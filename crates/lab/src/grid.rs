@@ -26,6 +26,7 @@ mod batch;
 mod code;
 mod estimate;
 mod free_running;
+mod gaps;
 mod in_parallel;
 mod job;
 mod key;
@@ -172,6 +173,7 @@ pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measur
     let notes = [TextUse::notes(&grid.text_uses()), journals.notes()].concat();
     notes.iter().for_each(|note| progress.note(note));
     let resumed = journals.row_count();
+    progress.detail(&format!("the run has {} rows, and an earlier attempt measured {resumed}", grid.rows()));
     let mut failures = Vec::new();
     let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), |job, rows| {
         memory::measure(job, rows, &mut failures)
@@ -276,6 +278,12 @@ fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progr
     if !unfinished.is_empty() {
         let calibrated = calibrate(job, progress);
         let name = format!("{} {}", job.experiment.name, job.loaded.name);
+        progress.detail(&format!(
+            "{name}: {} of {} contexts lack rows, and a context has {} cells at most",
+            unfinished.len(),
+            job.units.len(),
+            job.cells.len()
+        ));
         let work = Work::resumed(progress, &name, job.rows(), measured);
         let loaded: &LoadedModel = &job.loaded;
         let measure = |&unit: &usize| {
@@ -327,6 +335,8 @@ fn measure_unit(
     let measurer =
         UnitMeasurer { job, unit, rows, context, planner, calibration, unrepeatable, uncalibrated, shared };
     let size = batch::size(job, unit, context.cache().bytes());
+    let (cells, batches) = (missing.len(), batch::batches(&missing, size).count());
+    work.detail(&format!("{}: {cells} cells in {batches} batches of {size} at most", unit.name));
     for cells in batch::batches(&missing, size) {
         for (rows, timing) in measurer.measure(cells)? {
             append_new(journals, rows, timing, work)?;

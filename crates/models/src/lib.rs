@@ -29,4 +29,6 @@ pub use error::{Error, Result};
 pub use known::{Shape, find_config, published_model, published_models, published_shape};
 pub use loaded_model::LoadedModel;
 pub use names::{Names, distinct_names};
-pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, required, tokenizer_options};
+pub use source::{
+    Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, may_download, required, tokenizer_options,
+};

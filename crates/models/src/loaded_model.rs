@@ -62,6 +62,11 @@ impl LoadedModel {
         LoadedModel { name, entry: OnceLock::new(), ..self }
     }
 
+    /// Returns the [description](Source::description) of the source, with the time that reading took.
+    pub fn description(&self) -> String {
+        format!("{}, in {:.2} s", self.source.description(self.config()), self.load_seconds)
+    }
+
     /// The configuration of the model.
     pub fn config(&self) -> &Config {
         self.model.config()

@@ -158,6 +158,25 @@ impl Source {
         &self.asked
     }
 
+    /// Returns a sentence without a full stop: what a model with this configuration has, in which form it
+    /// runs, and which file or folder it is read from.
+    pub fn description(&self, config: &Config) -> String {
+        let place = match &self.place {
+            Place::BuiltIn(_) => "this program, which contains it".to_owned(),
+            Place::Folder(path) => format!("the folder {}", path.display()),
+            Place::Gguf(path) => format!("the file {}", path.display()),
+        };
+        let weights = match config.weights {
+            WeightFormat::Packed(_) => "packed ternary weights",
+            WeightFormat::Masters => "full-precision masters of ternary weights",
+            WeightFormat::TernaryFloats => "ternary weights that are stored as floats",
+            WeightFormat::Floats => "full-precision weights",
+        };
+        let form = if config.plain_llama { ", runs as a plain Llama," } else { "" };
+        let (name, layers) = (self.name(), config.num_hidden_layers);
+        format!("{name} has {layers} layers with {weights}{form} and is read from {place}")
+    }
+
     /// Whether the files are compiled into this program.
     pub fn is_built_in(&self) -> bool {
         matches!(self.place, Place::BuiltIn(_))
@@ -349,8 +368,7 @@ fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
         folder::check(model, path)?;
         return Ok(Place::Folder(path.into()));
     }
-    // A name that looks like a path was meant as a path, not as a model of the hub.
-    if !model.contains('/') || model.starts_with(['/', '.', '~']) {
+    if !is_hub_name(model) {
         let asked = model.to_owned();
         return Err(match published_id(model) {
             Some(id) => Error::OnlyConfiguration { asked, id },
@@ -361,6 +379,17 @@ fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
     let fetched = bitkv_hub::fetch(&id, &Settings::from_env()?, progress);
     let found = fetched.map_err(|error| hub_error(model, error))?;
     Ok(if found.is_file() { Place::Gguf(found) } else { Place::Folder(found) })
+}
+
+/// Whether a model that is not a file here can be one of the hub. A name that looks like a path was meant as
+/// a path.
+fn is_hub_name(model: &str) -> bool {
+    model.contains('/') && !model.starts_with(['/', '.', '~'])
+}
+
+/// Returns whether finding a model may download it, because it is on the hub.
+pub fn may_download(model: &str) -> bool {
+    !Path::new(model).exists() && is_hub_name(model)
 }
 
 /// Returns the first part and the name of a split GGUF model, if `path` is one of its parts.

@@ -53,6 +53,12 @@ pub trait Progress: Sync {
     fn note(&self, sentence: &str) {
         let _ = sentence;
     }
+
+    /// Called with a sentence about what happens, for a user who asks for it: which file is read, or how many
+    /// cells run together.
+    fn detail(&self, sentence: &str) {
+        let _ = sentence;
+    }
 }
 
 /// Ignores all progress.
@@ -98,6 +104,11 @@ impl<'p> Work<'p> {
     /// Describes the current state of the work in a few words.
     pub fn describe(&self, state: &str) {
         self.listener.describe(state);
+    }
+
+    /// Reports a sentence about what happens, for a user who asks for it.
+    pub fn detail(&self, sentence: &str) {
+        self.listener.detail(sentence);
     }
 
     /// Whether the user has asked the work to stop.

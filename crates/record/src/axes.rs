@@ -4,7 +4,8 @@
 //! with one value per axis.
 
 use crate::definition::{AxisValue, Keys};
-use crate::{Form, KvFormat, Positions, RecordError, When};
+use crate::gap::Gaps;
+use crate::{Form, KvFormat, Positions, When};
 use serde::Serialize;
 
 /// Declares the axes: for each one its field, type, key in a definition, and label.
@@ -33,9 +34,11 @@ macro_rules! axes {
             /// The keys of the axes in a definition.
             pub(crate) const KEYS: &'static [&'static str] = &[$($key),+];
 
-            /// Reads the axes from the keys of an experiment.
-            pub(crate) fn read(keys: &mut Keys) -> Result<Self, RecordError> {
-                Ok(Self { $($field: keys.list($key, Some(vec![Default::default()]), AxisValue::read)?,)+ })
+            /// Reads the axes from the keys of an experiment. An axis that cannot be read is a gap and has
+            /// its default value.
+            pub(crate) fn read(keys: &mut Keys, gaps: &mut Gaps) -> Self {
+                $(let $field = keys.list($key, Some(vec![Default::default()]), AxisValue::read);)+
+                Self { $($field: gaps.value($key, $field, vec![Default::default()]),)+ }
             }
 
             /// Returns every combination of the listed values. The first axis varies slowest.

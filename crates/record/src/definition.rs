@@ -4,10 +4,12 @@
 //! [`Definition`] is the whole file. It has experiments ([`Experiment`], the product of lists of models,
 //! policies, budgets and so on), profiles of attention heads ([`ProfileStudy`]) and tables of memory
 //! ([`MemoryStudy`]). The submodules read one section each; `keys` takes the keys of a TOML table one by one
-//! and refuses the unknown ones, and `check` tests what must be true of an experiment as a whole.
+//! and refuses the unknown ones, and `check` tests what must be true of an experiment as a whole. [`Draft`]
+//! reads a file to its end although it has gaps.
 
 mod axis_value;
 mod check;
+mod draft;
 mod equivalence;
 mod experiment;
 mod keys;
@@ -22,9 +24,9 @@ use crate::{
     json, sha256,
 };
 pub(crate) use axis_value::AxisValue;
+pub use draft::Draft;
 pub use equivalence::Equivalence;
 pub(crate) use keys::Keys;
-use keys::Place;
 pub use listed_model::ListedModel;
 use std::path::{Path, PathBuf};
 
@@ -215,43 +217,10 @@ impl Definition {
     /// # Errors
     /// Fails if the text is not TOML, a key is unknown or missing, a value is impossible, a value or a name
     /// is repeated, an experiment lacks budget 1.0, or the analysis does not say what would refute the
-    /// expectation. The message is one sentence with file, experiment, key, value and remedy.
+    /// expectation. The message is one sentence with the file and every gap: experiment, key, value and
+    /// remedy.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
-        let place = Place::file(file);
-        let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
-        // The version is checked before the keys, because a newer format may have keys that are unknown here.
-        check::format(&table, FORMAT).map_err(|reason| place.refuse(reason))?;
-        let mut keys = Keys::new(table, &KEYS, place.clone())?;
-        let Some(analysis) = keys.text("analysis")? else {
-            return Err(place.refuse(
-                "analysis is missing: add a line such as analysis = \"QUESTION? Refuted if the interval includes 0.\"",
-            ));
-        };
-        if !analysis.to_lowercase().contains(REFUTED) {
-            return Err(place.refuse(
-                "analysis must say what result refutes the expectation: add a sentence that begins with 'Refuted if'",
-            ));
-        }
-        let claims = keys.list("claims", Some(Vec::new()), keys::named)?;
-        let profiles = keys.tables("profile", |table| profile::read(table, &place))?;
-        let memory = keys.tables("memory", |table| memory::read(table, &place))?;
-        if !keys.has("experiment") && profiles.is_empty() && memory.is_empty() {
-            return Err(place.refuse(
-                "there is nothing to measure: add a section [[experiment]], [[profile]] or [[memory]]",
-            ));
-        }
-        let experiments = match keys.has("experiment") {
-            true => keys.entries("experiment")?.collect(),
-            false => Vec::new(),
-        };
-        let experiments =
-            experiments.into_iter().map(|(at, value)| experiment::read(keys::table(value, &at)?, &place));
-        let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
-        let profile_names = profiles.iter().map(|profile| &profile.name);
-        let memory_names = memory.iter().map(|memory| &memory.name);
-        check::names(experiments.iter().map(|e| &e.name).chain(profile_names).chain(memory_names), &place)?;
-        let (file, text) = (file.to_owned(), text.to_owned());
-        Ok(Self { analysis, experiments, profiles, memory, claims, file, text })
+        Draft::from_toml(text, file)?.finish()
     }
 
     /// Returns the names of the experiments, profiles and memory studies, in this order.

@@ -1,6 +1,6 @@
 //! Errors of reading and writing recorded files.
 
-use crate::{ContentError, DefinitionError, HeaderError, LineError};
+use crate::{ContentError, DefinitionError, Gap, HeaderError, LineError, gap::numbered};
 use std::path::PathBuf;
 
 /// Why a recorded file could not be read or written. Every message is one sentence that names the file.
@@ -124,6 +124,14 @@ pub enum RecordError {
         section: String,
         /// The key, its value and the remedy.
         reason: Box<DefinitionError>,
+    },
+    /// An experiment definition has several gaps.
+    #[error("'{file}' has {} gaps: {}", .gaps.len(), numbered(.gaps))]
+    Gaps {
+        /// The file, or how the caller named the text.
+        file: String,
+        /// The gaps, at least two.
+        gaps: Vec<Gap>,
     },
     /// A path cannot be the name of a run folder.
     #[error("'{}' cannot name a run folder: give a path that ends in a plain name, such as runs/first", .path.display())]

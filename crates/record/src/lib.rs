@@ -21,6 +21,7 @@ mod definition_error;
 mod error;
 mod field;
 mod folder;
+mod gap;
 mod grid_row;
 mod hash;
 mod head_class;
@@ -56,13 +57,14 @@ pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
 pub use definition::{
-    CalibrationSettings, Definition, EXAMPLE, Equivalence, Experiment, GridTask, ListedModel, MemoryStudy,
-    ProfileStudy, TextSource,
+    CalibrationSettings, Definition, Draft, EXAMPLE, Equivalence, Experiment, GridTask, ListedModel,
+    MemoryStudy, ProfileStudy, TextSource,
 };
 pub use definition_error::DefinitionError;
 pub use error::RecordError;
 pub use field::Field;
 pub use folder::{free_name, is_unfinished};
+pub use gap::Gap;
 pub use grid_row::{GridRow, one_line};
 pub use hash::{FileHash, sha256, sha256_file, sha256_of_parts};
 pub use head_class::{ClassCounts, Thresholds};

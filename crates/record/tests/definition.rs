@@ -175,6 +175,40 @@ fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
     );
 }
 
+/// Every gap has its number and its section, and a gap that follows from another is not reported.
+#[test]
+fn all_gaps_are_reported_at_once() {
+    let text = GOOD
+        .replace("Refuted", "Denied")
+        .replace("budgets = [1.0, ", "budgets = [")
+        .replace("horizon = 127", "horizons = 127\ntasks = [\"recal\", \"passky\"]\nkv = [\"int3\"]");
+    let message = refusal(&text);
+    let clauses: Vec<&str> = message.split("; ").collect();
+    let expected = [
+        "'lab/sweep.toml' has 6 gaps: (1) analysis must say what result refutes the expectation: ",
+        "(2) experiment 'scorers': there is no key 'horizons': remove it, or write 'horizon' if that is meant, ",
+        "(3) experiment 'scorers': kv: 'int3' is not a known KV format: write 'int8' if that is meant",
+        "(4) experiment 'scorers': tasks: 'recal' is not a known task: write 'recall' if that is meant",
+        "(5) experiment 'scorers': tasks: 'passky' is not a known task: write 'passkey' if that is meant",
+        "(6) experiment 'scorers': budgets lacks 1.0, ",
+    ];
+    assert_eq!(clauses.len(), expected.len(), "{message}");
+    for (clause, start) in clauses.iter().zip(expected) {
+        assert!(clause.starts_with(start), "{clause}\n  begins otherwise than: {start}");
+    }
+    let sections = GOOD.to_owned()
+        + "[[profile]]\nname = \"P\"\nmodels = []\ntexts = \"suite\"\n[[memory]]\nname = \"m\"\nmodels = [\"m\"]\n";
+    let message = refusal(&sections);
+    for part in [
+        "has 4 gaps: (1) profile 'P': models = [] is empty",
+        "(2) profile 'P': lengths is missing",
+        "(3) memory 'm': contexts is missing",
+        "(4) name = \"P\" is not a valid name",
+    ] {
+        assert!(message.contains(part), "{message}\n  lacks: {part}");
+    }
+}
+
 #[test]
 fn impossible_values_are_refused() {
     let end = "oracle{horizon=3}\"]";

@@ -10,6 +10,7 @@ use bitkv_tokenizer::{Chat, Message};
 use serde_json::{Value, json};
 
 use super::{Arguments, output, prompts};
+use crate::verbosity;
 
 /// A conversation, and the session that holds its cache.
 struct Conversation<'a> {
@@ -91,8 +92,8 @@ impl<'a> Conversation<'a> {
         let rendered = self.template.render(&self.messages, true)?;
         let prompt = self.next_prompt(&rendered)?;
         if prompt.again {
-            eprintln!(
-                "note: the chat template changes what was read in earlier turns, so the whole conversation is read again"
+            verbosity::note(
+                "the chat template changes what was read in earlier turns, so the whole conversation is read again",
             );
             self.session = session();
         }
@@ -121,7 +122,7 @@ impl<'a> Conversation<'a> {
         let history = self.session.histories().next().unwrap_or_default();
         let cache_bytes = self.session.caches()[0].bytes();
         if !arguments.json {
-            eprintln!("{}", note(&history, made.tokens.len(), made.decode_seconds, cache_bytes));
+            verbosity::summary(&note(&history, made.tokens.len(), made.decode_seconds, cache_bytes));
         }
         Ok(json!({
             "message": message,

@@ -10,7 +10,7 @@ use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
 
 use super::Arguments;
-use crate::output;
+use crate::{output, verbosity};
 
 /// What was generated after all prompts.
 pub(super) struct Outcome<'a> {
@@ -67,7 +67,7 @@ impl<'a> TextOutput<'a> {
             Some(stream) => print(&(stream.finish()? + "\n"))?,
             None => output::text(&texts(self.loaded, outcome)?)?,
         }
-        eprintln!("{}", summary(self.loaded, outcome));
+        verbosity::summary(&summary(self.loaded, outcome));
         Ok(())
     }
 }

@@ -7,12 +7,12 @@ use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::{LoadedModel, Loading};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
-    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, ListedModel, MetricGroup,
+    AskedBudget, Axes, AxisLists, Definition, Draft, Experiment, FileHash, Form, ListedModel, MetricGroup,
     ModelEntry, RuleName, When,
 };
 
 use super::{
-    code,
+    code, gaps,
     loaded_models::LoadedModels,
     memory::{MemoryJob, memory_jobs},
     profiles::{ProfileJob, profile_jobs},
@@ -124,9 +124,12 @@ impl Grid {
     ///
     /// # Errors
     /// Returns an error that names the file, the experiment and the key if the definition asks for something
-    /// impossible.
+    /// impossible. Gaps that are found without loading a model are reported at once, and so are those that
+    /// only the models show.
     pub fn read(path: &Path, options: &GridOptions<'_>, registry: &Registry) -> Result<Grid> {
-        Grid::new(Definition::read(path)?, options, registry)
+        let mut draft = Draft::read(path)?;
+        gaps::add(&mut draft, options.only, registry);
+        Grid::new(draft.finish()?, options, registry)
     }
 
     /// Does the same as [`Grid::read`] for a definition that was already read.
@@ -234,7 +237,7 @@ impl Job {
 }
 
 /// Returns the policies of an experiment, in its order.
-fn parse_policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<SeededPolicy>> {
+pub(super) fn parse_policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<SeededPolicy>> {
     let mut policies: Vec<SeededPolicy> = Vec::new();
     for text in &experiment.policies {
         let found = with_seeds(text, &policy_seeds(experiment), registry);
@@ -272,7 +275,7 @@ fn policy_seeds(experiment: &Experiment) -> Vec<(u64, usize)> {
 }
 
 /// Returns the policy with every seed if it is random, or only with the first seed if it is not.
-fn with_seeds(
+pub(super) fn with_seeds(
     text: &str,
     seeds: &[(u64, usize)],
     registry: &Registry,
@@ -291,7 +294,10 @@ fn with_seeds(
 }
 
 /// Returns the published rules whose realised budgets an experiment asks for.
-fn budget_rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleName, Policy>> {
+pub(super) fn budget_rules(
+    experiment: &Experiment,
+    registry: &Registry,
+) -> Result<BTreeMap<RuleName, Policy>> {
     let asked = experiment.budgets.iter().filter_map(|budget| match budget {
         AskedBudget::Realised(_, rule) => Some(*rule),
         _ => None,

@@ -76,6 +76,7 @@ impl<'a> LoadedModels<'a> {
         for note in loaded.tokenizer_if_usable().into_iter().flat_map(|tokenizer| tokenizer.notes()) {
             self.progress.note(note);
         }
+        self.progress.detail(&loaded.description());
         self.models.push((source, form, Arc::clone(&loaded)));
         Ok(loaded)
     }

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use bitkv_models::LoadedModel;
-use bitkv_record::{Definition, Form, ListedModel};
+use bitkv_record::{Definition, Form, Gap, ListedModel, RecordError};
 
-use crate::{
-    Result,
-    error::{Place as _, ensure},
-};
+use crate::{Error, Result, error::ensure};
 
 /// The sections of a definition that are run: experiments, profiles and memory studies.
 pub(super) struct Selection<'d> {
@@ -23,7 +20,8 @@ impl Selection<'_> {
     /// of a section, and `model` the name of a job's model, and the model if it was loaded.
     ///
     /// # Errors
-    /// Returns an error if a job cannot be made, or if a section lists the same model twice.
+    /// Returns an error with the reason of every job that cannot be made, for example because a section lists
+    /// the same model twice.
     pub(super) fn jobs_per_model<'s, S, J>(
         &self,
         kind: &str,
@@ -32,25 +30,38 @@ impl Selection<'_> {
         model: impl Fn(&J) -> (&str, Option<&Arc<LoadedModel>>),
         mut make_job: impl FnMut(&'s S, &'s ListedModel, Form) -> Result<J>,
     ) -> Result<Vec<J>> {
-        let mut jobs = Vec::new();
+        let (mut jobs, mut errors) = (Vec::new(), Vec::new());
         for section in sections {
             let (name, models, forms) = axes(section);
             if !self.only.is_empty() && !self.only.contains(name) {
                 continue;
             }
-            let section_name = || format!("{}, {kind} '{name}'", self.definition.file());
             let first = jobs.len();
             for (listed, &form) in models.iter().flat_map(|model| forms.iter().map(move |form| (model, form)))
             {
-                let job = make_job(section, listed, form).at(section_name())?;
-                for other in &jobs[first..] {
-                    refuse_same(model(other), model(&job)).at(section_name())?;
+                let made = make_job(section, listed, form).and_then(|job| {
+                    jobs[first..].iter().try_for_each(|other| refuse_same(model(other), model(&job)))?;
+                    Ok(job)
+                });
+                match made {
+                    Ok(job) => jobs.push(job),
+                    Err(error) => errors.push((format!("{kind} '{name}'"), error)),
                 }
-                jobs.push(job);
             }
         }
-        Ok(jobs)
+        joined(self.definition.file(), errors).map_or(Ok(jobs), Err)
     }
+}
+
+/// Joins the errors of jobs, each with the name of its section; `None` if the list is empty. Jobs of one
+/// section often have the same error, which is reported once.
+fn joined(file: &str, mut errors: Vec<(String, Error)>) -> Option<Error> {
+    if errors.len() < 2 {
+        let (section, source) = errors.pop()?;
+        return Some(Error::At { place: format!("{file}, {section}"), source: Box::new(source) });
+    }
+    let gaps = errors.iter().map(|(section, error)| Gap::new(section, error.to_string()));
+    Some(RecordError::with_gaps(file, gaps.collect()).into())
 }
 
 /// Returns an error if two models of a section have the same name or, loaded in the same way, the same

@@ -2,7 +2,8 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, MetricGroup};
-use crate::{AskedBudget, DefinitionError, Form, PolicyText, RecordError, ScoredTask, TaskKind};
+use crate::gap::Gaps;
+use crate::{AskedBudget, DefinitionError, Form, PolicyText, ScoredTask, TaskKind};
 
 /// Checks the version of the format. A definition without a version has the first format.
 pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), DefinitionError> {
@@ -15,22 +16,40 @@ pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), Definition
 }
 
 /// Checks that the names of experiments, profiles and memory studies have valid characters and are unique.
-pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
-    let mut seen = Vec::new();
-    for name in names {
-        characters(name).map_err(|reason| place.refuse(reason))?;
-        if seen.contains(&name) {
-            return Err(place.refuse(DefinitionError::NameTwice { name: name.clone() }));
+/// The empty name of a section without a name is a gap already.
+pub(super) fn names(names: &[&str], place: &Place, gaps: &mut Gaps) {
+    for (i, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        gaps.check(characters(name).map_err(|reason| place.refuse(reason)));
+        if names[..i].contains(name) {
+            gaps.add(place.refuse(DefinitionError::NameTwice { name: (*name).to_owned() }));
         }
-        seen.push(name);
     }
-    Ok(())
 }
 
-/// Checks an experiment as a whole.
-pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
-    let checks = [budgets, controls, pairs, equivalence, when, tasks, metrics, equal];
-    checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
+/// A check of an experiment, and the keys that it reads.
+type Check = (fn(&Experiment) -> Result<(), DefinitionError>, &'static [&'static str]);
+
+const CHECKS: [Check; 11] = [
+    (full_budget, &["budgets"]),
+    (budgets, &["budgets", "tasks", "context"]),
+    (controls, &["controls", "analysis"]),
+    (pairs, &["pairs", "policies"]),
+    (equivalence, &["equivalence", "pairs", "tasks", "forms", "when", "positions", "kv"]),
+    (when, &["when", "tasks", "context", "horizon"]),
+    (lengths, &["context", "horizon"]),
+    (tasks, &["tasks", "context"]),
+    (metrics, &["metrics", "tasks"]),
+    (forms, &["metrics", "forms"]),
+    (equal, &["equal", "kv"]),
+];
+
+/// Checks an experiment as a whole, except what depends on a key that could not be read.
+pub(super) fn experiment(experiment: &Experiment, place: &Place, gaps: &mut Gaps) {
+    for (check, keys) in CHECKS {
+        if gaps.knows(keys) {
+            gaps.check(check(experiment).map_err(|reason| place.refuse(reason)));
+        }
+    }
 }
 
 /// Checks that a name has only lower-case letters, digits and hyphens, and not only hyphens.
@@ -42,11 +61,16 @@ fn characters(name: &str) -> Result<(), DefinitionError> {
     }
 }
 
-/// Checks that the full budget is listed and that no budget has more tokens than the shortest context.
-fn budgets(experiment: &Experiment) -> Result<(), DefinitionError> {
-    if !experiment.budgets.contains(&AskedBudget::FULL) {
-        return Err(DefinitionError::NoFullBudget);
+/// Checks that the full budget is listed.
+fn full_budget(experiment: &Experiment) -> Result<(), DefinitionError> {
+    match experiment.budgets.contains(&AskedBudget::FULL) {
+        true => Ok(()),
+        false => Err(DefinitionError::NoFullBudget),
     }
+}
+
+/// Checks that no budget has more tokens than the shortest context.
+fn budgets(experiment: &Experiment) -> Result<(), DefinitionError> {
     let shortest = experiment.tasks.iter().min_by_key(|task| task.tokens);
     for budget in &experiment.budgets {
         if let (AskedBudget::Tokens(tokens), Some(shortest)) = (budget, shortest)
@@ -115,11 +139,13 @@ fn when(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
-/// Checks that the lengths can be added and that no task is listed twice with the same length.
+/// Checks that the lengths can be added.
+fn lengths(experiment: &Experiment) -> Result<(), DefinitionError> {
+    experiment.context.checked_add(experiment.horizon).map(|_| ()).ok_or(DefinitionError::TooLong)
+}
+
+/// Checks that no task is listed twice with the same length.
 fn tasks(experiment: &Experiment) -> Result<(), DefinitionError> {
-    if experiment.context.checked_add(experiment.horizon).is_none() {
-        return Err(DefinitionError::TooLong);
-    }
     // The rows of two entries with the same task and length could not be distinguished.
     for (i, task) in experiment.tasks.iter().enumerate() {
         let same = |earlier: &&super::GridTask| (earlier.task, earlier.tokens) == (task.task, task.tokens);
@@ -130,17 +156,22 @@ fn tasks(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
-/// Checks that texts are scored by KL, and that the metric `form` has two forms to compare.
+/// Checks that texts are scored by KL.
 fn metrics(experiment: &Experiment) -> Result<(), DefinitionError> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
-    if texts && !experiment.metrics.contains(&MetricGroup::Kl) {
-        return Err(DefinitionError::NoKl);
+    match texts && !experiment.metrics.contains(&MetricGroup::Kl) {
+        true => Err(DefinitionError::NoKl),
+        false => Ok(()),
     }
+}
+
+/// Checks that the metric `form` has two forms to compare.
+fn forms(experiment: &Experiment) -> Result<(), DefinitionError> {
     let both_forms = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
-    if experiment.metrics.contains(&MetricGroup::Form) && !both_forms {
-        return Err(DefinitionError::OneForm);
+    match experiment.metrics.contains(&MetricGroup::Form) && !both_forms {
+        true => Err(DefinitionError::OneForm),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks that `equal = "bytes"` has several KV formats to compare.

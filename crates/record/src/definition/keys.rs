@@ -1,6 +1,7 @@
 //! Takes the keys of a TOML table one by one. An unknown key or a value of the wrong type is an error that
 //! says where it is.
 
+use crate::gap::Gaps;
 use crate::{DefinitionError, Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -89,10 +90,26 @@ pub(crate) struct Keys {
 impl Keys {
     /// Returns the keys of an experiment or a study; `kind` is the key of its list, such as `experiment`. Its
     /// name is read first, so that every other error can include it.
-    pub(super) fn named(table: Table, known: &[&str], kind: &str, file: &Place) -> Result<Self, RecordError> {
+    pub(super) fn named(table: Table, known: &[&str], kind: &str, file: &Place, gaps: &mut Gaps) -> Self {
         let name = table.get("name").and_then(Value::as_str);
         let place = name.map_or_else(|| file.in_unnamed_section(kind), |name| file.in_section(kind, name));
-        Self::new(table, known, place)
+        Self::with_gaps(table, known, place, gaps)
+    }
+
+    /// Returns the keys of a table that may have only the keys `known`. Each other key is a gap. If it is a
+    /// misspelt known key that is missing, its value is read as the value of that key.
+    pub(super) fn with_gaps(mut table: Table, known: &[&str], place: Place, gaps: &mut Gaps) -> Self {
+        let unknown: Vec<String> =
+            table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect();
+        for key in unknown {
+            gaps.add(unknown_key(&key, known, &place));
+            let value = table.remove(&key);
+            let meant = bitkv_spelling::nearest(&key, known.iter().copied());
+            if let (Some(meant), Some(value)) = (meant, value) {
+                table.entry(meant).or_insert(value);
+            }
+        }
+        Self { table, place }
     }
 
     /// Returns the keys of a table that may have only the keys `known`.
@@ -101,10 +118,7 @@ impl Keys {
     /// Fails if the table has another key.
     pub(super) fn new(table: Table, known: &[&str], place: Place) -> Result<Self, RecordError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => {
-                let remedy = bitkv_spelling::suggestion(key, known);
-                Err(place.refuse(format!("there is no key '{}': remove it, or {remedy}", place.at(key).key)))
-            }
+            Some(key) => Err(unknown_key(key, known, &place)),
             None => Ok(Self { table, place }),
         }
     }
@@ -173,29 +187,30 @@ impl Keys {
         if let (false, Some(default)) = (self.has(key), default) {
             return Ok(default);
         }
-        let mut list = Vec::new();
+        let (mut list, mut gaps) = (Vec::new(), Gaps::default());
         for (place, value) in self.entries(key)? {
             let shown = shown(&value);
-            let entry = read(&place, value)?;
-            if list.contains(&entry) {
-                return Err(place.refuse(format!("{} lists {shown} twice: list it once", place.key)));
+            match read(&place, value) {
+                Err(error) => gaps.add(error),
+                Ok(entry) if list.contains(&entry) => {
+                    gaps.add(place.refuse(format!("{} lists {shown} twice: list it once", place.key)));
+                }
+                Ok(entry) => list.push(entry),
             }
-            list.push(entry);
         }
-        Ok(list)
+        gaps.result(list)
     }
 
-    /// Takes a key whose value is a list of tables, and reads each table. Returns an empty list if the key is
-    /// missing.
-    pub(super) fn tables<T>(
-        &mut self,
-        key: &str,
-        read: impl Fn(Table) -> Result<T, RecordError>,
-    ) -> Result<Vec<T>, RecordError> {
-        match self.has(key) {
-            true => self.entries(key)?.map(|(place, value)| read(table(value, &place)?)).collect(),
-            false => Ok(Vec::new()),
+    /// Takes a key whose value is a list of tables. Returns an empty list if the key is missing. A value of
+    /// another type is a gap.
+    pub(super) fn tables(&mut self, key: &'static str, gaps: &mut Gaps) -> Vec<Table> {
+        if !self.has(key) {
+            return Vec::new();
         }
+        let entries = self.entries(key).map(Iterator::collect::<Vec<_>>);
+        let entries = gaps.value(key, entries, Vec::new());
+        let read = |(place, value)| table(value, &place).map_err(|error| gaps.add(error)).ok();
+        entries.into_iter().filter_map(read).collect()
     }
 
     /// Takes a key whose value is a list, and returns its entries with the place of the list.
@@ -218,6 +233,12 @@ impl Keys {
             other => Err(place.wrong_type(&other, "a list in brackets")),
         }
     }
+}
+
+/// Returns the error for a key that no table at this place has.
+fn unknown_key(key: &str, known: &[&str], place: &Place) -> RecordError {
+    let remedy = bitkv_spelling::suggestion(key, known);
+    place.refuse(format!("there is no key '{}': remove it, or {remedy}", place.at(key).key))
 }
 
 /// Reads a string that is not empty.

@@ -3,19 +3,22 @@
 use super::MemoryStudy;
 use super::keys::{Keys, Place, count, named, text};
 use super::listed_model::models;
-use crate::{Accounting, Form, RecordError};
+use crate::gap::Gaps;
+use crate::{Accounting, Form};
 use toml::Table;
 
 pub(super) const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
 /// Reads a memory study.
-pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {
-    let mut keys = Keys::named(table, &KEYS, "memory", file)?;
-    Ok(MemoryStudy {
-        name: keys.required("name", "\"memory\"", text)?,
-        models: models(&mut keys)?,
-        forms: keys.list("forms", Some(vec![Form::True]), named)?,
-        contexts: keys.list("contexts", None, |place, value| count(place, value, 1))?,
-        accounting: keys.list("accounting", Some(vec![Accounting::Published, Accounting::Actual]), named)?,
-    })
+pub(super) fn read(table: Table, file: &Place, gaps: &mut Gaps) -> MemoryStudy {
+    let mut keys = Keys::named(table, &KEYS, "memory", file, gaps);
+    let at_least_one = |place: &Place, value| count(place, value, 1);
+    let both = vec![Accounting::Published, Accounting::Actual];
+    MemoryStudy {
+        name: gaps.value("name", keys.required("name", "\"memory\"", text), String::new()),
+        models: gaps.value("models", models(&mut keys), Vec::new()),
+        forms: gaps.value("forms", keys.list("forms", Some(vec![Form::True]), named), Vec::new()),
+        contexts: gaps.value("contexts", keys.list("contexts", None, at_least_one), Vec::new()),
+        accounting: gaps.value("accounting", keys.list("accounting", Some(both), named), Vec::new()),
+    }
 }

@@ -122,13 +122,15 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     Ok(GridTask { task: ScoredTask { kind, aware }, count, tokens })
 }
 
+impl Default for CalibrationSettings {
+    /// The suite's calibration texts.
+    fn default() -> Self {
+        Self::Texts { texts: TextSource::Calibration, tokens: CALIBRATION_TOKENS, head_scores: None }
+    }
+}
+
 /// Reads the key `calibration`.
 pub(super) fn calibration(keys: &mut Keys) -> Result<CalibrationSettings, RecordError> {
-    let default = CalibrationSettings::Texts {
-        texts: TextSource::Calibration,
-        tokens: CALIBRATION_TOKENS,
-        head_scores: None,
-    };
     let read = |place: &Place, value: Value| {
         let known = ["tokens", "texts", "profile", "head-scores"];
         let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
@@ -151,5 +153,5 @@ pub(super) fn calibration(keys: &mut Keys) -> Result<CalibrationSettings, Record
         let tokens = keys.value("tokens", |place, value| count(place, value, 2))?;
         Ok(CalibrationSettings::Texts { texts, tokens: tokens.unwrap_or(CALIBRATION_TOKENS), head_scores })
     };
-    Ok(keys.value("calibration", read)?.unwrap_or(default))
+    Ok(keys.value("calibration", read)?.unwrap_or_default())
 }

@@ -3,7 +3,8 @@
 use super::keys::{Keys, Place, count, named, text};
 use super::listed_model::models;
 use super::{ProfileStudy, TextSource, parts};
-use crate::{Form, RecordError};
+use crate::Form;
+use crate::gap::Gaps;
 use toml::Table;
 
 pub(super) const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
@@ -11,8 +12,8 @@ pub(super) const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths
 const SHORTEST: usize = 2;
 
 /// Reads a profile study.
-pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordError> {
-    let mut keys = Keys::named(table, &KEYS, "profile", file)?;
+pub(super) fn read(table: Table, file: &Place, gaps: &mut Gaps) -> ProfileStudy {
+    let mut keys = Keys::named(table, &KEYS, "profile", file, gaps);
     let words = [
         ("evaluation", TextSource::Evaluation),
         ("calibration", TextSource::Calibration),
@@ -20,13 +21,16 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
         ("long", TextSource::Long),
     ];
     let texts = |place: &Place, value| parts::source(place, value, &words);
-    Ok(ProfileStudy {
-        name: keys.required("name", "\"entropy-by-length\"", text)?,
-        models: models(&mut keys)?,
-        forms: keys.list("forms", Some(vec![Form::True]), named)?,
-        texts: keys.required("texts", "\"evaluation\"", texts)?,
-        lengths: keys.list("lengths", None, |place, value| count(place, value, SHORTEST))?,
-        queries: keys.value("queries", named)?.unwrap_or_default(),
-        analysis: keys.text("analysis")?,
-    })
+    let length = |place: &Place, value| count(place, value, SHORTEST);
+    let name = keys.required("name", "\"entropy-by-length\"", text);
+    let texts = keys.required("texts", "\"evaluation\"", texts);
+    ProfileStudy {
+        name: gaps.value("name", name, String::new()),
+        models: gaps.value("models", models(&mut keys), Vec::new()),
+        forms: gaps.value("forms", keys.list("forms", Some(vec![Form::True]), named), Vec::new()),
+        texts: gaps.value("texts", texts, TextSource::Evaluation),
+        lengths: gaps.value("lengths", keys.list("lengths", None, length), Vec::new()),
+        queries: gaps.value("queries", keys.value("queries", named), None).unwrap_or_default(),
+        analysis: gaps.value("analysis", keys.text("analysis"), None),
+    }
 }

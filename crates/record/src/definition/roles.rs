@@ -24,7 +24,7 @@ impl Definition {
 }
 
 /// Checks that an experiment with controls lists all of them.
-fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
+pub(super) fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     if !experiment.controls {
         return Ok(());
     }
@@ -52,7 +52,7 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
 }
 
 /// Checks that an experiment with the metric `form` lists the full cache, on which forms are compared.
-fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
+pub(super) fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     let is_full = |text: &String| role_of(text) == Some(PolicyRole::Full);
     match experiment.metrics.contains(&MetricGroup::Form) && !experiment.policies.iter().any(is_full) {
         true => Err(DefinitionError::FormWithoutFull),
