@@ -26,10 +26,10 @@ enum Verbosity {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct VerbosityArguments {
     /// Show only errors on standard error: no progress, notes or summaries.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 1000)]
     quiet: bool,
     /// Also show on standard error what happens: files, instructions, cells, batches and times.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 1000)]
     verbose: bool,
 }
 

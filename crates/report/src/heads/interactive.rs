@@ -11,7 +11,7 @@ use crate::{Run, unique};
 use bitkv_record::{HeadClass, HeadRow, Named, ProfileStudy};
 use bitkv_stats::Summary;
 
-/// The scores, in the order of [`scores`].
+/// The scores, in the order of each view.
 const SCORES: [&str; 4] =
     ["attention entropy, bits", "H / log2 n", "lowest text, bits", "standard deviation over texts, bits"];
 
