@@ -6,7 +6,7 @@ mod legend;
 
 use crate::svg::{Anchor, Svg, number};
 use axis::Scaled;
-use legend::{Legend, Style, draw_marker, strokes};
+use legend::{Legend, Style, dashes, draw_marker, strokes};
 
 pub use axis::{Axis, Scale};
 
@@ -142,7 +142,8 @@ impl Chart {
             .collect();
         let path = path.join(" ");
         svg.push(format_args!(
-            "<polyline class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" points=\"{path}\"/>"
+            "<polyline class=\"line\" stroke=\"{colour}\"{} points=\"{path}\"/>",
+            dashes(dash)
         ));
         for point in &points {
             if let Some((low, high)) = point.interval {
@@ -159,13 +160,12 @@ impl Chart {
     }
 }
 
-/// Draws the interval of a point.
-fn draw_whisker(svg: &mut Svg, low: (f64, f64), high: (f64, f64), colour: &str) {
-    let attributes = format!("class=\"whisker\" stroke=\"{colour}\"");
-    svg.line(low, high, &attributes);
-    for (x, y) in [low, high] {
-        svg.line((x - CAP, y), (x + CAP, y), &attributes);
-    }
+/// Draws the interval of a point: a line with a cap at each end.
+fn draw_whisker(svg: &mut Svg, (x, low): (f64, f64), (_, high): (f64, f64), colour: &str) {
+    let [x, left, low, high, width] = [x, x - CAP, low, high, 2.0 * CAP].map(number);
+    svg.push(format_args!(
+        "<path class=\"whisker\" stroke=\"{colour}\" d=\"M{x} {low}V{high}M{left} {low}h{width}M{left} {high}h{width}\"/>"
+    ));
 }
 
 #[cfg(test)]
@@ -193,11 +193,8 @@ mod tests {
         // 0.1 and 0.5 of the width. The axis has four decades: down to 0.001 for the whisker, one more for
         // zero.
         assert!(svg.contains("points=\"122,36 306,186\""), "{svg}");
-        assert_eq!(svg.matches("class=\"whisker\"").count(), 3);
-        assert!(
-            svg.contains("<line x1=\"306\" y1=\"208.58\" x2=\"306\" y2=\"163.42\""),
-            "0.005 to 0.02\n{svg}"
-        );
+        assert_eq!(svg.matches("class=\"whisker\"").count(), 1);
+        assert!(svg.contains("d=\"M306 208.58V163.42M303 208.58h6M303 163.42h6\""), "0.005 to 0.02\n{svg}");
     }
 
     #[test]

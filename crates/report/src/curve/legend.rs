@@ -14,6 +14,14 @@ const CHARACTER: f64 = 6.4;
 /// The index of a line, which selects its marker, and its colour and dashes.
 pub(super) type Style = (usize, (&'static str, &'static str));
 
+/// Returns the attribute of a dash pattern, with a space before it; empty for a whole line.
+pub(super) fn dashes(pattern: &str) -> String {
+    match pattern {
+        "none" => String::new(),
+        pattern => format!(" stroke-dasharray=\"{pattern}\""),
+    }
+}
+
 /// Returns the colour and the dashes of each line. Grey lines do not use up colours.
 pub(super) fn strokes(series: &[Series]) -> Vec<(&'static str, &'static str)> {
     let (mut coloured, mut faint) = (0.., 0..);
@@ -67,7 +75,7 @@ impl Legend {
             if self.columns > 1 { (index / self.rows, index % self.rows) } else { (0, index) };
         let x = LEFT + column as f64 * self.column_width;
         let y = self.top + 8.0 + row as f64 * ROW;
-        let attributes = format!("class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\"");
+        let attributes = format!("class=\"line\" stroke=\"{colour}\"{}", dashes(dash));
         svg.line((x, y), (x + 30.0, y), &attributes);
         draw_marker(svg, (x + 15.0, y), index, colour);
         svg.text(x + 38.0, y + 4.0, Anchor::Start, label);
