@@ -35,7 +35,10 @@ async function open(file, width, colorScheme) {
   page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(request.url()));
   const start = performance.now();
   await page.goto(pathToFileURL(resolve(file)).href);
-  await page.locator("figure .view > *").first().waitFor();
+  // On a narrow window, the first figure is below the answers.
+  await page.locator("figure.interactive").first().scrollIntoViewIfNeeded();
+  const drawn = page.locator("figure .view > *").first().waitFor({ timeout: 10_000 });
+  await drawn.catch((error) => assert.fail(`${file}: ${faults.join("; ") || error}`));
   return { page, faults, milliseconds: performance.now() - start };
 }
 
@@ -49,6 +52,7 @@ async function checkView(name, file, width, scheme) {
   }));
   assert.ok(wide <= 0, `${name}: ${wide} px wider than a window of ${width} px`);
   assert.equal(dark === "rgb(255, 255, 255)", scheme === "light", `${name}: the ground is ${dark} in the ${scheme} scheme`);
+  await page.evaluate(() => scrollTo(0, 0));
   if (screenshots) await page.screenshot({ path: `${screenshots}/${name}-${width}-${scheme}.png` });
   // At one size, everything that folds is open.
   if (width === WIDTHS[1]) await page.evaluate(() => document.querySelectorAll("details").forEach((part) => (part.open = true)));
@@ -173,8 +177,40 @@ async function useLeaderboard(page) {
   const first = await ranks.locator("tbody").first().textContent();
   await ranks.getByLabel("budget").selectOption({ index: 1 });
   assert.notEqual(await ranks.locator("tbody").first().textContent(), first, "another budget has other ranks");
-  assert.ok(await ranks.getByLabel("model").locator("option").count(), "there are models");
-  assert.match(await ranks.locator("tbody").first().textContent(), /controls/, "controls are shown");
+  assert.equal(await keepsFocus(page, ranks.getByLabel("model"), "ArrowDown"), "model");
+  await ranks.getByLabel("model").selectOption({ index: 0 });
+  await ranks.getByLabel("budget").selectOption({ index: 0 });
+  assert.match(await ranks.textContent(), /controls.*(worse|undecided)/s, "controls are shown, and who is no better");
+}
+
+// Changes a control with a key, which must keep the focus although the figure is drawn again.
+async function keepsFocus(page, control, key) {
+  await control.focus();
+  await page.keyboard.press(key);
+  const { tag, name } = await page.evaluate(() => ({
+    tag: document.activeElement.tagName,
+    name: (document.activeElement.closest("label")?.querySelector("span") ?? document.activeElement).textContent,
+  }));
+  assert.notEqual(tag, "BODY", `the focus is lost after ${key}`);
+  return name;
+}
+
+// Uses the controls of all figures with keys alone.
+async function useKeys(page) {
+  const controls = {
+    "figure.chart": ["model", "vertical axis", "horizontal axis", "measure"],
+    "figure.forest": ["comparison", "measure", "budget"],
+    "figure.heads": ["model", "score", "class bounds, bits"],
+  };
+  for (const [figure, names] of Object.entries(controls)) {
+    const part = await reach(page, figure);
+    for (const name of names) {
+      assert.equal(await keepsFocus(page, part.getByLabel(name, { exact: true }), "ArrowDown"), name);
+    }
+  }
+  await keepsFocus(page, page.locator("figure.chart .legend button.plain").first(), "Enter");
+  await keepsFocus(page, page.locator("#rows thead button").nth(1), "Enter");
+  await keepsFocus(page, page.locator("#rows").getByRole("button", { name: "next rows" }), "Enter");
 }
 
 // Prints a page, which opens all of its parts.
@@ -192,7 +228,7 @@ for (const [name, file] of Object.entries(pages)) {
   console.log(`${name}: ${bytes} bytes, opened at ${WIDTHS.join(", ")} px, light and dark`);
 }
 const uses = {
-  verify: [useChart, useForest, useHeads, useTable, useRows, print],
+  verify: [useChart, useForest, useHeads, useKeys, useTable, useRows, print],
   largest: [useForest, useChart, useTable, useRows],
   leaderboard: [useLeaderboard],
 };

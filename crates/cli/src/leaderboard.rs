@@ -6,7 +6,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bitkv_report::{Leaderboard, RecordedRun};
+use bitkv_record::{Definition, Manifest};
+use bitkv_report::{Leaderboard, ListedRun, RecordedRun};
 use serde_json::json;
 
 use crate::output;
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = &arguments.folder;
     output::check_target("--out", arguments.out.as_deref())?;
     let runs = run_folders(folder)?;
+    let listed = runs.iter().map(|name| listed(folder, name)).collect::<Result<_>>()?;
     let shown = folder.display();
     ensure!(
         !runs.is_empty(),
@@ -37,8 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let page = arguments.out.clone().unwrap_or_else(|| folder.join("index.html"));
     // Links are relative to the page, so only a page beside the run folders has them.
-    let has_links = page.parent() == Some(folder.as_path());
-    let mut leaderboard = Leaderboard::new(runs.clone());
+    let has_links = is_in(&page, folder);
+    let mut leaderboard = Leaderboard::new(listed);
     for name in &runs {
         let path = folder.join(name);
         let recorded = RecordedRun::read(&path)?;
@@ -51,6 +53,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         true => output::json(&json!({"page": page, "runs": runs})),
         false => output::text(&format!("Leaderboard of {} runs: {}\n", runs.len(), page.display())),
     }
+}
+
+/// Returns whether a file is directly in a folder, however both are written.
+fn is_in(file: &Path, folder: &Path) -> bool {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    matches!((parent.canonicalize(), folder.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Reads what a run folder measured and when.
+fn listed(folder: &Path, name: &str) -> Result<ListedRun> {
+    let path = folder.join(name);
+    let manifest = Manifest::read(&path.join("manifest.json"))?;
+    let definition = Definition::read(&path.join("definition.toml"))?;
+    Ok(ListedRun::new(name, &definition, &manifest))
 }
 
 /// Returns the names of the run folders in a folder, in alphabetical order. Folders without a manifest and a

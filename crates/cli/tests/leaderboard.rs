@@ -19,7 +19,13 @@ fn a_leaderboard_has_every_run_and_says_which_is_newer() {
     for link in ["small", "small-2"] {
         assert!(page.contains(&format!("<a href=\"{link}/report.html\">")), "{link}");
     }
-    assert_eq!(page.matches("A newer run of this definition is small-2.").count(), 1);
+    assert_eq!(page.matches("A later run of these experiments is small-2.").count(), 1);
+
+    // The same folder may be written in another way.
+    place.text(&["leaderboard", "./all/.", "--out", "all/other.html"]);
+    assert!(
+        fs::read_to_string(place.path("all/other.html")).unwrap().contains("<a href=\"small/report.html\">")
+    );
 
     // A page elsewhere has no links, because they would lead nowhere.
     let document = place.json(&["leaderboard", "all", "--out", "board.html"]);

@@ -95,6 +95,20 @@ pub(crate) fn shell(argument: &str) -> String {
     }
 }
 
+/// Escapes a relative path for a link: all bytes except letters, digits and the characters `/`, `-`, `_`, `.`
+/// and `~` have a percent sign and two hex digits.
+pub(crate) fn url_path(path: &str) -> String {
+    let mut safe = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => safe.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => safe.push(char::from(byte)),
+            byte => safe += &format!("%{byte:02X}"),
+        }
+    }
+    safe
+}
+
 /// Returns the text in lower-case letters, digits and single hyphens, for file names and anchors.
 pub(crate) fn slug(text: &str) -> String {
     let mapped: String =
@@ -122,6 +136,7 @@ mod tests {
             broken("an uniform+window{kernel=7,recent=0} x", 14),
             ["an", "uniform+", "window{", "kernel=7,", "recent=0}", "x"]
         );
+        assert_eq!(url_path("a#1 b/r%é.html"), "a%231%20b/r%25%C3%A9.html");
         assert_eq!(shell("--model"), "--model");
         assert_eq!(shell("it's"), r"'it'\''s'");
         assert_eq!(shell(""), "''");

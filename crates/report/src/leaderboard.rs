@@ -1,26 +1,61 @@
 //! The leaderboard of all runs in a folder.
 
-use crate::Run;
+use bitkv_record::{Definition, Manifest};
+
 use crate::page::{Boards, Entry};
+use crate::{Run, escape};
+
+/// A run folder of a leaderboard, before its rows are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRun {
+    name: String,
+    experiments: Vec<String>,
+    /// When the run started, as a time stamp that sorts.
+    started: String,
+}
+
+impl ListedRun {
+    /// Returns the run of a folder with this name.
+    pub fn new(name: &str, definition: &Definition, manifest: &Manifest) -> Self {
+        let experiments = definition.names().iter().map(ToString::to_string).collect();
+        Self { name: name.to_owned(), experiments, started: manifest.started.clone() }
+    }
+
+    /// Splits the number from the end of the name. A name without one has the number 1.
+    fn numbered(&self) -> (&str, u32) {
+        let split = self.name.rsplit_once('-').and_then(|(base, end)| Some((base, end.parse().ok()?)));
+        split.unwrap_or((&self.name, 1))
+    }
+
+    /// Returns the name without the number at its end.
+    fn base(&self) -> &str {
+        self.numbered().0
+    }
+
+    /// Returns what orders runs by time. Time stamps have whole seconds, so numbers decide among equals.
+    fn order(&self) -> (&str, u32) {
+        (&self.started, self.numbered().1)
+    }
+}
 
 /// The leaderboard of the runs in a folder. Runs are added one by one, so that their rows need not be in
 /// memory together.
 pub struct Leaderboard {
-    /// The names of all run folders, including those that are not added yet.
-    names: Vec<String>,
+    /// All run folders, including those that are not added yet.
+    listed: Vec<ListedRun>,
     boards: Boards,
 }
 
 impl Leaderboard {
-    /// Returns a leaderboard for run folders with these names.
-    pub fn new(names: Vec<String>) -> Self {
-        Self { names, boards: Boards::default() }
+    /// Returns a leaderboard for these run folders.
+    pub fn new(listed: Vec<ListedRun>) -> Self {
+        Self { listed, boards: Boards::default() }
     }
 
     /// Adds the run of a folder. `report` is the name of its report in that folder, if there is one.
     pub fn add(&mut self, name: &str, run: Run<'_>, report: Option<&str>) {
-        let report = report.map(|report| format!("{name}/{report}"));
-        self.boards.add(&Entry { name, run, report, newer: newer(name, &self.names) });
+        let report = report.map(|report| escape::url_path(&format!("{name}/{report}")));
+        self.boards.add(&Entry { name, run, report, later: later(name, &self.listed) });
     }
 
     /// Returns one self-contained HTML page for the folder that contains the run folders.
@@ -29,29 +64,40 @@ impl Leaderboard {
     }
 }
 
-/// Returns the newest of the runs whose name is that of a run with a higher number at its end, as
-/// [`bitkv_record::free_name`] numbers them: `verify-3` is newer than `verify-2` and `verify`.
-fn newer<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    let (base, number) = numbered(name);
-    let same = names.iter().map(String::as_str).filter(|other| numbered(other).0 == base);
-    same.max_by_key(|other| numbered(other).1).filter(|newest| numbered(newest).1 > number)
-}
-
-/// Splits the number from the end of a name. A name without one has the number 1.
-fn numbered(name: &str) -> (&str, u32) {
-    let split = name.rsplit_once('-').and_then(|(base, number)| Some((base, number.parse().ok()?)));
-    split.unwrap_or((name, 1))
+/// Returns the latest run that has the experiments of the run `name` and started after it. Their names differ
+/// in the number at the end alone, as [`bitkv_record::free_name`] numbers runs: `verify-3` follows
+/// `verify-2` and `verify`.
+fn later<'a>(name: &str, listed: &'a [ListedRun]) -> Option<&'a str> {
+    let own = listed.iter().find(|run| run.name == name)?;
+    let is_later = |run: &&ListedRun| {
+        let is_same = run.base() == own.base() && run.experiments == own.experiments;
+        is_same && run.order() > own.order()
+    };
+    let latest = listed.iter().filter(is_later).max_by(|a, b| a.order().cmp(&b.order()));
+    latest.map(|run| run.name.as_str())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::newer;
+    use super::{ListedRun, later};
+
+    fn listed(name: &str, experiments: &str, started: &str) -> ListedRun {
+        let experiments = vec![experiments.to_owned()];
+        ListedRun { name: name.into(), experiments, started: started.into() }
+    }
 
     #[test]
-    fn the_highest_number_is_the_newest_run() {
-        let names = ["verify", "verify-2", "verify-10", "sinks", "plain-llama"].map(str::to_owned);
-        assert_eq!(newer("verify", &names), Some("verify-10"));
-        assert_eq!(newer("verify-2", &names), Some("verify-10"));
-        assert_eq!((newer("verify-10", &names), newer("sinks", &names)), (None, None));
+    fn the_run_that_started_last_is_the_latest() {
+        let runs = [
+            listed("verify", "compression", "2026-01-01T00:00:00Z"),
+            listed("verify-2", "compression", "2026-01-03T00:00:00Z"),
+            listed("verify-10", "compression", "2026-01-02T00:00:00Z"),
+            listed("texts-100", "short", "2026-01-01T00:00:00Z"),
+            listed("texts-200", "long", "2026-01-02T00:00:00Z"),
+        ];
+        assert_eq!(later("verify", &runs), Some("verify-2"));
+        assert_eq!(later("verify-10", &runs), Some("verify-2"));
+        assert_eq!(later("verify-2", &runs), None);
+        assert_eq!(later("texts-100", &runs), None, "its experiments are others");
     }
 }

@@ -45,7 +45,7 @@ pub use compare::{
 pub use document::{figures, files, render_html, render_markdown, render_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
-pub use leaderboard::Leaderboard;
+pub use leaderboard::{Leaderboard, ListedRun};
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
 pub use run::{RecordedRun, Run};
 pub use splice::{SpliceError, findings, metrics, splice};

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bitkv_record::{AskedBudget, GridRow, PolicyRole, Row as _, ScoredTask};
-use bitkv_report::{Leaderboard, RecordedRun, Run, render_html};
+use bitkv_report::{Leaderboard, ListedRun, RecordedRun, Run, render_html};
 use fixture::recorded;
 use serde_json::Value;
 
@@ -253,10 +253,13 @@ fn paired_differences_equal_the_differences_of_means() {
         let interval = row["interval"].as_array().unwrap();
         let (low, high) = (interval[0].as_f64().unwrap(), interval[1].as_f64().unwrap());
         assert!(low <= found && found <= high);
+        let excludes_zero = low > 0.0 || high < 0.0;
         match row["verdict"].as_str().unwrap() {
             "better" => assert!(high < 0.0),
             "worse" => assert!(low > 0.0),
-            "undecided" => {}
+            "undecided" => assert!(!excludes_zero),
+            // Of three pairs at four budgets, the full budget changes nothing.
+            "undecided after correction for 9 comparisons" => assert!(excludes_zero),
             other => panic!("{other}"),
         }
         compared += 1;
@@ -342,6 +345,43 @@ fn the_first_screen_has_verdicts_or_what_the_pairs_show() {
 }
 
 #[test]
+fn without_claims_and_pairs_the_first_screen_names_the_best_policy() {
+    let mut recorded = recorded();
+    recorded.definition.claims.clear();
+    recorded.definition.experiments[0].pairs.clear();
+    let page = render_html(&recorded.run());
+    let (first, _) = page.split_once("<nav ").unwrap();
+    assert_eq!(first.matches("snapkv has the lowest mean KL, ").count(), 3, "budgets: {first}");
+    // The KL of six texts is 0.2 times 1.0 to 1.5, and that of the next policy is twice as large.
+    assert!(first.contains("nats on 6 texts. The next, entropy-inverted, differs by 0.250 ["), "{first}");
+    assert!(first.contains("0.250 [0.") && first.contains("class=\"interactive chart\""), "{first}");
+}
+
+#[test]
+fn an_interval_that_excludes_zero_does_not_contradict_its_verdict() {
+    for name in ["scorers-and-allocators-2", "sinks-2"] {
+        let recorded = committed(name);
+        let page = render_html(&recorded.run());
+        let mut corrected = 0;
+        for forest in figures(&page, "forest") {
+            let panels = forest["panels"].as_array().unwrap();
+            for row in panels.iter().flat_map(|panel| panel["rows"].as_array().unwrap()) {
+                let verdict = row["verdict"].as_str().unwrap();
+                let [low, high] = &row["interval"].as_array().unwrap()[..] else { continue };
+                let (low, high) = (low.as_f64().unwrap(), high.as_f64().unwrap());
+                let excludes_zero = low > 0.0 || high < 0.0;
+                corrected += usize::from(verdict.starts_with("undecided after correction for "));
+                match excludes_zero {
+                    true => assert!(verdict != "undecided" && verdict != "identical", "{row}"),
+                    false => assert!(!verdict.contains("better") && !verdict.contains("worse"), "{row}"),
+                }
+            }
+        }
+        assert!(corrected > 0, "{name} has differences that the correction leaves open");
+    }
+}
+
+#[test]
 fn a_statement_names_rows_that_exist() {
     let recorded = committed("verify-2");
     let run = recorded.run();
@@ -394,8 +434,7 @@ fn policies_have_the_name_they_were_asked_for_and_their_specification() {
 fn boards_rank_by_the_mean_and_keep_losers() {
     let recorded = committed("verify-2");
     let run = recorded.run();
-    let names = vec!["verify".to_owned(), "verify-2".to_owned()];
-    let mut leaderboard = Leaderboard::new(names);
+    let mut leaderboard = Leaderboard::new(vec![ListedRun::new("verify-2", run.definition, run.manifest)]);
     leaderboard.add("verify-2", run, Some("report.md"));
     let page = leaderboard.to_html();
     assert!(page.contains("href=\"verify-2/report.md\""));

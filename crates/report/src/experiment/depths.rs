@@ -6,6 +6,7 @@ use super::slice::{Contender, Slice};
 use crate::page::data::{DepthData, DepthPanel, DepthPolicy, rounded};
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, TaskKind};
+use std::collections::BTreeMap;
 
 /// Returns the maps of an experiment, or `None` if no answer has a depth. `panels` has the slices with their
 /// names.
@@ -49,8 +50,17 @@ fn rows_at<'a>(slice: &Slice<'a>, policy: &str, (length, budget): (usize, AskedB
     rows.filter(|row| row.context_tokens == length).collect()
 }
 
+/// Returns the number of questions. If a context was measured with several draws, its questions count once.
+fn questions(rows: &[&GridRow]) -> usize {
+    let mut draws: BTreeMap<&str, BTreeMap<u64, usize>> = BTreeMap::new();
+    for row in rows {
+        *draws.entry(&row.text).or_default().entry(row.seed).or_default() += row.questions;
+    }
+    draws.values().filter_map(|seeds| seeds.values().max()).sum()
+}
+
 /// Returns the share of right answers and the number of questions, or `None` if nothing was asked.
 fn answers(rows: &[&GridRow]) -> Option<(f64, usize)> {
     let share = mean_over_texts(rows, Quantity::ACCURACY)?;
-    Some((rounded(share), rows.iter().map(|row| row.questions).sum()))
+    Some((rounded(share), questions(rows)))
 }

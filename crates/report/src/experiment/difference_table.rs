@@ -36,12 +36,19 @@ impl DifferenceTable {
     /// Tests all differences and returns them with their results.
     pub(super) fn tested(&self) -> Vec<Tested<'_>> {
         let tests = Tests::new(self);
-        let entries = self.entries().into_iter().enumerate();
-        let tested = entries.filter_map(|(index, Entry { group, row, column, cell })| {
+        let entries = self.entries();
+        let compared = |name: &str| {
+            let own = entries.iter().zip(&tests.differences).filter(|(_, p)| p.is_some());
+            own.filter(|(entry, _)| entry.cell.difference().is_some_and(|(m, _)| m.name() == name)).count()
+        };
+        let names = crate::unique(entries.iter().filter_map(|entry| Some(entry.cell.difference()?.0.name())));
+        let comparisons: Vec<(&str, usize)> = names.into_iter().map(|name| (name, compared(name))).collect();
+        let tested = entries.iter().enumerate().filter_map(|(index, &Entry { group, row, column, cell })| {
             let (measure, difference) = cell.difference()?;
             let verdict = tests.verdict(measure, difference, cell.margin(), index);
             let verdict = if verdict == MISSING { String::new() } else { verdict };
-            Some(Tested { group, row, column, measure: *measure, difference, verdict })
+            let comparisons = comparisons.iter().find(|(name, _)| *name == measure.name())?.1;
+            Some(Tested { group, row, column, measure: *measure, difference, verdict, comparisons })
         });
         tested.collect()
     }
@@ -56,6 +63,8 @@ pub(super) struct Tested<'t> {
     pub(super) difference: &'t Difference,
     /// `better`, `worse`, `undecided`, equivalent within a margin, or both; empty for too few texts.
     pub(super) verdict: String,
+    /// The number of comparisons of the same measure that the verdict is corrected for.
+    pub(super) comparisons: usize,
 }
 
 /// The p-values of all cells of a table, corrected for the number of comparisons of their measure. The value

@@ -78,6 +78,20 @@ fn row(tested: &Tested<'_>, layout: &Layout) -> ForestRow {
         value: estimate.value,
         interval: estimate.interval.map_or_else(Vec::new, |(low, high)| vec![Some(low), Some(high)]),
         n: tested.difference.values.len(),
-        verdict: tested.verdict.clone(),
+        verdict: verdict(tested),
+    }
+}
+
+/// Returns the verdict in words. An interval is that of a single comparison, so it may exclude 0 where the
+/// correction for all comparisons leaves the verdict open.
+fn verdict(tested: &Tested<'_>) -> String {
+    let difference = tested.difference;
+    let excludes_zero = difference.estimate.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+    match tested.verdict.as_str() {
+        "" if difference.values.iter().all(|value| *value == 0.0) => "identical".to_owned(),
+        "undecided" if excludes_zero => {
+            format!("undecided after correction for {} comparisons", tested.comparisons)
+        }
+        verdict => verdict.to_owned(),
     }
 }

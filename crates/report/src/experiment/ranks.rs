@@ -7,7 +7,7 @@ use super::retrieval;
 use super::slice::{Contender, Slice};
 use crate::page::data::{BoardData, RankData};
 use crate::policies::{heading, is_faint};
-use bitkv_record::{AskedBudget, PolicyRole, ScoredTask};
+use bitkv_record::{AskedBudget, Better, PolicyRole, ScoredTask};
 use std::collections::BTreeMap;
 
 /// Returns the boards of one slice: one for each measure and budget. `model` is the name of the slice.
@@ -41,6 +41,7 @@ fn measure_boards(model: &str, task: &str, slice: &Slice<'_>, measure: &Measure)
             task: task.to_owned(),
             measure: measure.name().to_owned(),
             unit: measure.axis_unit().trim_start_matches(", ").to_owned(),
+            is_lower_better: measure.better() == Better::Lower,
             budget: budget.to_string(),
             ranks,
         })

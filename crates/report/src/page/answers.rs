@@ -1,19 +1,21 @@
 //! The answers on the first screen: the verdicts of claims or, without claims, what the pairs of the
 //! definition show, or which policy loses least.
 
-use super::data::{ChartData, ForestPanel, ForestRow, LineData, PanelData};
+use super::data::{BoardData, ForestPanel, ForestRow, RankData};
 use crate::claims::Claim;
 use crate::escape::{html as escape, slug};
-use crate::experiment::Interactive;
+use crate::experiment::{self, Interactive};
 use crate::format::significant;
+use crate::kinds::Kinds;
 use crate::sections::{because, counts};
 use crate::{Run, unique};
+use bitkv_record::listed;
 
 /// The most answers of the first screen.
-const MOST: usize = 8;
+const MOST: usize = 6;
 
 /// One answer: a badge, what it is about, and why.
-pub(super) struct Answer {
+struct Answer {
     /// The class of the badge, which chooses its colour.
     class: String,
     badge: String,
@@ -32,7 +34,15 @@ impl Answer {
             escape(&self.because)
         )
     }
+
+    /// Returns whether something was decided.
+    fn is_decided(&self) -> bool {
+        self.class != UNDECIDED
+    }
 }
+
+/// The class of a badge that decides nothing.
+const UNDECIDED: &str = "not-tested";
 
 /// Returns whether the pairs of the definition answer the question of a run. They do not if the run has
 /// claims, if `bitkv sweep` made it, which asks for the best policy, and if no pair has enough texts for a
@@ -41,18 +51,28 @@ pub(super) fn are_about_pairs(run: &Run<'_>, experiments: &[(&str, Interactive)]
     let is_sweep = run.manifest.command.get(1).is_some_and(|command| command == "sweep");
     let has_pairs = run.definition.experiments.iter().any(|experiment| !experiment.pairs.is_empty());
     let mut rows = experiments.iter().flat_map(|(_, own)| &own.forest.panels).flat_map(|panel| &panel.rows);
-    run.definition.claims.is_empty() && !is_sweep && has_pairs && rows.any(|row| !row.verdict.is_empty())
+    run.definition.claims.is_empty()
+        && !is_sweep
+        && has_pairs
+        && rows.any(|row| !matches!(row.verdict.as_str(), "" | "identical"))
 }
 
-/// Returns the list of answers; empty if the run has none.
+/// Returns the list of answers; empty if the run has none. Decided answers are first.
 pub(super) fn list(run: &Run<'_>, claims: &[Claim], experiments: &[(&str, Interactive)]) -> String {
-    let answers: Vec<Answer> = if !claims.is_empty() {
+    let mut answers: Vec<Answer> = if !claims.is_empty() {
         claims.iter().map(claim_answer).collect()
     } else if are_about_pairs(run, experiments) {
-        experiments.iter().flat_map(|(_, own)| pair_answers(&own.forest.panels)).collect()
+        let of_experiment =
+            |(name, own): &(&str, Interactive)| pair_answers(&named(name, experiments), &own.forest.panels);
+        experiments.iter().flat_map(of_experiment).collect()
     } else {
-        experiments.iter().flat_map(|(_, own)| chart_answers(&own.chart)).collect()
+        let of_experiment =
+            |(name, _): &(&str, Interactive)| best_answers(run, name, &named(name, experiments));
+        experiments.iter().flat_map(of_experiment).collect()
     };
+    if claims.is_empty() {
+        answers.sort_by_key(|answer| !answer.is_decided());
+    }
     let more = answers.len().saturating_sub(MOST);
     let items: String = answers.iter().take(MOST).map(Answer::html).collect();
     let more = match more {
@@ -60,6 +80,11 @@ pub(super) fn list(run: &Run<'_>, claims: &[Claim], experiments: &[(&str, Intera
         more => format!("<p class=\"note\">{more} more are in the sections below.</p>\n"),
     };
     if items.is_empty() { items } else { format!("<ul class=\"answers\">\n{items}</ul>\n{more}") }
+}
+
+/// Returns the end of a title that names the experiment, if a run has several.
+fn named(name: &str, experiments: &[(&str, Interactive)]) -> String {
+    if experiments.len() > 1 { format!(", {name}") } else { String::new() }
 }
 
 /// Returns the verdict on a claim, with the statement that decides it.
@@ -74,86 +99,148 @@ fn claim_answer(claim: &Claim) -> Answer {
     }
 }
 
-/// Returns what each pair of the definition shows in each panel, in KL or in right answers.
-fn pair_answers(panels: &[ForestPanel]) -> Vec<Answer> {
-    let panel_answers = |panel: &ForestPanel| {
+/// Returns what each pair of the definition shows in each panel. `experiment` is the end of the titles.
+fn pair_answers(experiment: &str, panels: &[ForestPanel]) -> Vec<Answer> {
+    let of_panel = |panel: &ForestPanel| {
         let Some((model, _)) = panel.name.rsplit_once(": pairs of the definition") else { return Vec::new() };
         let labels = unique(panel.rows.iter().map(|row| row.label.as_str()));
-        labels.into_iter().filter_map(|label| pair_answer(model, label, &panel.rows)).collect()
+        let of_label = |label: &str| panel.rows.iter().filter(|row| row.label == label).collect::<Vec<_>>();
+        labels
+            .into_iter()
+            .map(|label| pair_answer(&format!("{label}, {model}{experiment}"), &of_label(label)))
+            .collect()
     };
-    panels.iter().flat_map(panel_answers).collect()
+    panels.iter().flat_map(of_panel).collect()
 }
 
-/// Returns what one pair shows: the verdict at each budget, and the first number that decides.
-fn pair_answer(model: &str, label: &str, rows: &[ForestRow]) -> Option<Answer> {
-    let first = &rows.iter().find(|row| row.label == label)?.measure;
-    let own: Vec<&ForestRow> =
-        rows.iter().filter(|row| row.label == label && row.measure == *first).collect();
-    let word = |row: &ForestRow| match row.verdict.as_str() {
-        "" => "not tested".to_owned(),
-        both if both.contains(", ") => both.rsplit(", ").next().unwrap_or(both).to_owned(),
-        verdict => verdict.split(" within ").next().unwrap_or(verdict).to_owned(),
+/// Returns what one pair shows in all measures: the verdicts in each, and the first difference that decides.
+fn pair_answer(title: &str, rows: &[&ForestRow]) -> Answer {
+    let measures = unique(rows.iter().map(|row| row.measure.split(": ").next().unwrap_or_default()));
+    let of_measure = |measure: &str| {
+        rows.iter().filter(|row| row.measure.starts_with(measure)).copied().collect::<Vec<_>>()
     };
-    let words = unique(own.iter().map(|row| word(row)));
-    let with_budgets = |wanted: &String| {
-        let budgets = own.iter().filter(|row| word(row) == *wanted).map(|row| row.budget.as_str());
-        format!("{wanted} at {}", budgets.collect::<Vec<_>>().join(", "))
+    let verdicts = |measure: &&str| format!("{}.", verdicts(measure, &of_measure(measure)));
+    let is_decided = |row: &&&ForestRow| ["better", "worse"].contains(&word(row));
+    let shown = rows.iter().find(is_decided).or(rows.first());
+    let number = shown.map_or_else(String::new, |row| number(row));
+    let said: Vec<String> = measures.iter().map(verdicts).collect();
+    let (badge, class) = badge(rows);
+    let because = format!("{} {number}", said.join(" "));
+    Answer { class: class.to_owned(), badge: badge.to_owned(), title: title.to_owned(), because }
+}
+
+/// Returns the first word of a verdict: the difference, if one was found, before an equivalence.
+fn word(row: &ForestRow) -> &str {
+    let last = row.verdict.rsplit(", ").next().unwrap_or_default();
+    last.split(' ').next().filter(|word| !word.is_empty()).unwrap_or("not tested")
+}
+
+/// Returns the verdicts of a pair on one measure: with their budgets, or as counts if there are several
+/// tasks.
+fn verdicts(measure: &str, rows: &[&ForestRow]) -> String {
+    let words = unique(rows.iter().map(|row| word(row)));
+    let tasks = unique(rows.iter().map(|row| row.measure.as_str())).len();
+    let part = |wanted: &&str| {
+        let own: Vec<&ForestRow> = rows.iter().filter(|row| word(row) == *wanted).copied().collect();
+        let budgets: Vec<&str> = own.iter().map(|row| row.budget.as_str()).collect();
+        match tasks {
+            1 => format!("{wanted} at {}", listed(&budgets)),
+            _ => format!("{wanted} in {}", own.len()),
+        }
     };
-    let deciding = own.iter().find(|row| ["better", "worse"].contains(&word(row).as_str())).or(own.first())?;
-    let badge = if words.len() == 1 { words[0].clone() } else { "mixed".to_owned() };
-    let class = match badge.as_str() {
-        "better" => "holds",
-        "worse" => "does-not-hold",
-        "mixed" | "equivalent" => "partly-holds",
-        _ => "not-tested",
+    let parts = words.iter().map(part).collect::<Vec<_>>().join(", ");
+    let of =
+        if tasks > 1 { format!(" in {} comparisons of {tasks} tasks", rows.len()) } else { String::new() };
+    format!("{measure}{of}: {parts}")
+}
+
+/// Returns the badge of a pair and its class.
+fn badge(rows: &[&ForestRow]) -> (&'static str, &'static str) {
+    let count = |wanted: &str| rows.iter().filter(|row| word(row) == wanted).count();
+    match (count("better"), count("worse")) {
+        (0, 0) if count("identical") == rows.len() => ("identical", UNDECIDED),
+        (0, 0) if count("equivalent") > 0 => ("equivalent", "partly-holds"),
+        (0, 0) if count("undecided") > 0 => ("undecided", UNDECIDED),
+        (0, 0) => ("not tested", UNDECIDED),
+        (better, 0) if better == rows.len() => ("better", "holds"),
+        (_, 0) => ("partly better", "partly-holds"),
+        (0, worse) if worse == rows.len() => ("worse", "does-not-hold"),
+        (0, _) => ("partly worse", "does-not-hold"),
+        _ => ("mixed", "partly-holds"),
+    }
+}
+
+/// Returns the number of a difference with its interval and its verdict.
+fn number(row: &ForestRow) -> String {
+    let (factor, unit) = if row.unit.is_empty() { (100.0, "percentage points") } else { (1.0, &*row.unit) };
+    let interval = match row.interval[..] {
+        [Some(low), Some(high)] => Some((low, high)),
+        _ => None,
     };
-    let decisions = words.iter().map(with_budgets).collect::<Vec<_>>().join("; ");
+    let value = with_interval(row.value, interval, factor);
+    let verdict = if row.verdict.contains(" after ") { format!(": {}", row.verdict) } else { String::new() };
+    let counted = if row.measure.contains(": ") { "contexts" } else { "texts" };
+    format!("{} at {}: {value} {unit} on {} {counted}{verdict}.", row.measure, row.budget, row.n)
+}
+
+/// Prints a value times a factor, with its interval if it has one.
+fn with_interval(value: f64, interval: Option<(f64, f64)>, factor: f64) -> String {
+    let print = |value: f64| significant(factor * value, 3);
+    let interval =
+        interval.map_or_else(String::new, |(low, high)| format!(" [{}, {}]", print(low), print(high)));
+    format!("{}{interval}", print(value))
+}
+
+/// Returns the best policy on each board of an experiment: on texts or, without texts, on its tasks.
+/// `experiment` is the end of the titles.
+fn best_answers(run: &Run<'_>, name: &str, experiment: &str) -> Vec<Answer> {
+    let boards = experiment::boards(run, name);
+    let first = boards.first().map(|board| board.measure.clone());
+    let own = boards.into_iter().filter(|board| Some(&board.measure) == first.as_ref());
+    let kinds = Kinds::new(run);
+    let answer = |mut board: BoardData| {
+        kinds.mark(&mut board.model);
+        best_answer(&board, experiment)
+    };
+    own.filter_map(answer).collect()
+}
+
+/// Returns the policy in the first place of a board, and how far the next one is from it.
+fn best_answer(board: &BoardData, experiment: &str) -> Option<Answer> {
+    let in_place = |place: usize| board.ranks.iter().find(|rank| rank.place == Some(place));
+    let (best, next) = (in_place(1)?, in_place(2)?);
+    let (factor, unit) = if board.unit.is_empty() { (100.0, "%") } else { (1.0, &*board.unit) };
+    let difference = if board.unit.is_empty() { "percentage points" } else { &board.unit };
+    let print = |values: &[Option<f64>]| {
+        let interval = values.get(1).copied().flatten().zip(values.get(2).copied().flatten());
+        values.first().copied().flatten().map(|value| with_interval(value, interval, factor))
+    };
+    let task = if board.task == "text" { String::new() } else { format!(" of {}", board.task) };
+    let counted = if board.task == "text" { "texts" } else { "contexts" };
+    let word = if board.is_lower_better { "lowest" } else { "highest" };
+    let excludes_zero = is_apart(next);
+    let apart = if excludes_zero { "" } else { ", so nothing shows which of them is better" };
     Some(Answer {
-        class: class.to_owned(),
-        badge,
-        title: format!("{label}, {model}"),
-        because: format!("{}: {decisions}. {}", deciding.measure, number(deciding)),
+        class: if excludes_zero { "holds" } else { UNDECIDED }.to_owned(),
+        badge: format!("budget {}", board.budget),
+        title: format!(
+            "{} has the {word} mean {}{task}, {}{experiment}",
+            best.name, board.measure, board.model
+        ),
+        because: format!(
+            "{} {unit} on {} {counted}. The next, {}, differs by {} {difference}{apart}.",
+            print(&best.value)?,
+            best.n,
+            next.name,
+            print(&next.from_best)?,
+        ),
     })
 }
 
-/// Returns the number of a difference with its interval.
-fn number(row: &ForestRow) -> String {
-    let (factor, unit) = if row.unit.is_empty() { (100.0, "percentage points") } else { (1.0, &*row.unit) };
-    let print = |value: f64| significant(factor * value, 3);
-    let interval = match row.interval[..] {
-        [Some(low), Some(high)] => format!(" [{}, {}]", print(low), print(high)),
-        _ => String::new(),
-    };
-    format!("At {} it is {}{interval} {unit} on {} texts or contexts.", row.budget, print(row.value), row.n)
-}
-
-/// Returns the policy with the best value of the first measure at each budget of each panel.
-fn chart_answers(chart: &ChartData) -> Vec<Answer> {
-    chart.panels.iter().flat_map(panel_answers).collect()
-}
-
-/// Returns the best policy at each budget of a panel.
-fn panel_answers(panel: &PanelData) -> Vec<Answer> {
-    let Some(measure) = panel.measures.first() else { return Vec::new() };
-    let methods = || panel.lines.iter().filter(|line| !line.faint && !line.marks);
-    let budgets = unique(methods().flat_map(|line| &line.points[0]).map(|point| point.label.as_str()));
-    let value = |line: &LineData, budget: &str| {
-        let point = line.points[0].iter().find(|point| point.label == budget)?;
-        Some((point.y[0]?, point.y[1].zip(point.y[2]), point.n))
-    };
-    let best = |budget: &str| {
-        let found = methods().filter_map(|line| Some((line, value(line, budget)?)));
-        let sign = -f64::from(measure.better);
-        let (line, (best, interval, n)) = found.min_by(|a, b| (sign * a.1.0).total_cmp(&(sign * b.1.0)))?;
-        let print = |value| significant(value, 3);
-        let interval =
-            interval.map_or_else(String::new, |(low, high)| format!(" [{}, {}]", print(low), print(high)));
-        Some(Answer {
-            class: "not-tested".to_owned(),
-            badge: format!("budget {budget}"),
-            title: format!("{} has the best {}, {}", line.name, measure.name, panel.name),
-            because: format!("{}{interval} {} on {n} texts.", print(best), measure.unit),
-        })
-    };
-    budgets.into_iter().filter_map(best).collect()
+/// Returns whether the interval of the difference from the first place excludes 0. Too few texts have none.
+fn is_apart(next: &RankData) -> bool {
+    match next.from_best[..] {
+        [_, Some(low), Some(high)] => low > 0.0 || high < 0.0,
+        _ => false,
+    }
 }

@@ -133,7 +133,8 @@ pub(crate) struct ForestRow {
     #[serde(serialize_with = "all_short")]
     pub(crate) interval: Vec<Option<f64>>,
     pub(crate) n: usize,
-    /// `better`, `worse`, `equivalent`, `undecided`, or empty if it was not tested.
+    /// `better`, `worse`, equivalent within a margin, `undecided`, `identical` on every text, or empty for
+    /// too few texts.
     pub(crate) verdict: String,
 }
 
@@ -207,6 +208,7 @@ pub(crate) struct BoardData {
     pub(crate) measure: String,
     /// The unit; empty for shares.
     pub(crate) unit: String,
+    pub(crate) is_lower_better: bool,
     pub(crate) budget: String,
     /// The policies, the best first.
     pub(crate) ranks: Vec<RankData>,

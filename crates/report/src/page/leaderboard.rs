@@ -14,8 +14,9 @@ use crate::{Run, claims, sections, unique};
 const TITLE: &str = "bitkv leaderboard";
 const NOTE: &str = "Each board has the policies of one run that were measured at equal memory on the same texts, the best first. \
 Places are for policies that can be deployed; controls and oracles are references without a place. The difference from the first place is \
-paired by text, with its 95 % interval. The last column compares with random choice, corrected for the number of comparisons in the run: a \
-policy that is worse than random choice is a loser. Boards of different runs have different texts and are not comparable.";
+paired by text, with its 95 % interval. The last column compares with random choice, corrected for the \
+comparisons of one model and measure at all budgets: a policy that is worse than random choice is a loser. Boards of different runs have \
+different texts and are not comparable.";
 
 /// A run on the leaderboard.
 pub(crate) struct Entry<'a> {
@@ -24,8 +25,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) run: Run<'a>,
     /// The report in the folder, relative to the page, if there is one.
     pub(crate) report: Option<String>,
-    /// The name of a newer run of the same definition, if there is one.
-    pub(crate) newer: Option<&'a str>,
+    /// The name of a later run of the same experiments, if there is one.
+    pub(crate) later: Option<&'a str>,
 }
 
 /// A leaderboard under construction. It keeps the boards and the cards of its runs, but not their rows.
@@ -69,11 +70,11 @@ fn boards(entry: &Entry<'_>) -> Vec<Value> {
         let mut boards = experiment::boards(&entry.run, name);
         boards.iter_mut().for_each(|board| kinds.mark(&mut board.model));
         let run = entry.name.to_owned();
-        let newer = entry.newer.unwrap_or_default().to_owned();
+        let later = entry.later.unwrap_or_default().to_owned();
         let name = name.to_owned();
         boards
             .into_iter()
-            .map(move |board| json!({"run": run, "newer": newer, "experiment": name, "board": board}))
+            .map(move |board| json!({"run": run, "later": later, "experiment": name, "board": board}))
             .collect::<Vec<Value>>()
     };
     experiment::names(&entry.run).into_iter().flat_map(of_experiment).collect()
@@ -87,8 +88,8 @@ fn card(entry: &Entry<'_>) -> String {
     let name = escape(entry.name);
     let question = escape(&super::question(&run.definition.analysis));
     let mut html = format!("<h3>{name}</h3>\n<p>{question}</p>\n");
-    if let Some(newer) = entry.newer {
-        html += &format!("<p class=\"note\">A newer run of this definition is {}.</p>\n", escape(newer));
+    if let Some(later) = entry.later {
+        html += &format!("<p class=\"note\">A later run of these experiments is {}.</p>\n", escape(later));
     }
     html += &blocks::blocks(&[sections::provenance(run.manifest)]);
     if let Some(report) = &entry.report {

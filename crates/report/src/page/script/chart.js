@@ -89,21 +89,9 @@ class Chart {
     if (scales.length > 1) controls.push(choice("vertical axis", scales.map(scaleName), this.scale, set("scale")));
     if (widths.length > 1) controls.push(choice("horizontal axis", widths.map((axis) => axis.label), this.width, set("width")));
     if (this.data.front && this.shownMeasure.better !== 0) controls.push(tick("front", this.front, set("front")));
-    this.keepFocus(() => this.controls.replaceChildren(...controls));
+    replace(this.controls, ...controls);
     this.makeLegend();
     this.draw();
-  }
-
-  // Replaces controls without taking the focus from the reader.
-  keepFocus(replace) {
-    const all = [...this.controls.querySelectorAll("select, input")];
-    const label = (control) => control.closest("label").textContent;
-    const focused = all.find((control) => control === document.activeElement);
-    const name = focused && focused.closest("label").querySelector("span").textContent;
-    replace();
-    if (!name) return;
-    const same = [...this.controls.querySelectorAll("select, input")].find((control) => label(control).includes(name));
-    if (same) same.focus();
   }
 
   makeLegend() {
@@ -134,7 +122,7 @@ class Chart {
       return made;
     };
     const buttons = lines.flatMap((line, i) => (line.points[this.measure].length ? [button(line, i)] : []));
-    this.legend.replaceChildren(...buttons, ...(lines.length > 3 ? [all("all", false), all("none", true)] : []));
+    replace(this.legend, ...buttons, ...(lines.length > 3 ? [all("all", false), all("none", true)] : []));
   }
 
   // Returns the points that are shown, with their places in the plot.
@@ -243,7 +231,7 @@ class Chart {
     const open = this.more.querySelector("details")?.open;
     const details = element("details", {}, element("summary", {}, title), table("Means alone decide which points are on the front.", ["policy", "budget", width, this.shownMeasure.name], front.map(row)));
     details.open = Boolean(open);
-    this.more.replaceChildren(details);
+    replace(this.more, details);
   }
 
   // Returns a value with its interval and its unit.

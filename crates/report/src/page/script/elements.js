@@ -29,7 +29,7 @@ function number(value) {
 
 // Returns a labelled choice among options, which are texts. `chosen` receives the index.
 function choice(label, options, start, chosen) {
-  const select = element("select");
+  const select = element("select", { "aria-label": label });
   options.forEach((text, i) => select.append(element("option", i === start ? { value: i, selected: "" } : { value: i }, text)));
   select.addEventListener("change", () => chosen(Number(select.value)));
   return element("label", { class: "control" }, element("span", {}, label), select);
@@ -46,6 +46,19 @@ function tick(label, start, chosen) {
 // Returns the index of the first wanted option, or 0.
 function place(options, wanted) {
   return Math.max(0, options.indexOf(wanted));
+}
+
+// Replaces the content of a part. If the focus was in it, the control of the same name has it afterwards, or
+// the one at the same place.
+function replace(part, ...children) {
+  const controls = () => [...part.querySelectorAll("select, input, button, summary")];
+  const name = (control) => (control.closest("label")?.querySelector("span") ?? control).textContent;
+  const place = controls().indexOf(document.activeElement);
+  const focused = place < 0 ? null : name(document.activeElement);
+  part.replaceChildren(...children);
+  if (focused === null) return;
+  const all = controls();
+  (all.find((control) => name(control) === focused) ?? all[Math.min(place, all.length - 1)])?.focus();
 }
 
 const tip = document.getElementById("tip");

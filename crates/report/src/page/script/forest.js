@@ -56,7 +56,7 @@ class Forest {
       this.budget = index;
       this.draw();
     }));
-    this.controls.replaceChildren(...controls);
+    replace(this.controls, ...controls);
     const rows = this.ofMeasure().filter((row) => this.budget === 0 || row.budget === this.budgets[this.budget]);
     const ends = rows.flatMap((row) => [0, row.value, ...row.interval]);
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
@@ -78,7 +78,7 @@ class Forest {
     const interval = row.interval.length ? ` [${print(low)}, ${print(high)}]` : "";
     const budget = this.budget === 0 ? ` at ${row.budget}` : "";
     const words = element("span", { class: "value" }, `${print(row.value)}${interval} ${unit}, n = ${row.n}`);
-    const judged = element("span", { class: `verdict-word ${verdict}` }, row.verdict || "not tested");
+    const judged = element("span", { class: `verdict-word ${verdict}` }, row.verdict || "too few texts");
     return element("li", {}, element("span", { class: "label" }, row.label + budget), svg, words, judged);
   }
 }
@@ -106,7 +106,7 @@ class Depths {
     if (panels.length > 1) {
       controls.unshift(choice("model and task", panels.map((own) => own.name), this.panel, (index) => set(index, place(panels[index].policies.map((own) => own.name), names[this.policy]))));
     }
-    this.controls.replaceChildren(...controls);
+    replace(this.controls, ...controls);
     const policy = panel.policies[this.policy];
     const rows = bands.map((band, i) => [band, ...policy.bands[i].map((cell) => (cell ? `${(100 * cell[0]).toFixed(1)} % of ${cell[1]}` : "-"))]);
     const made = table(`${policy.name}: answers right by depth`, ["depth", ...panel.columns], rows);

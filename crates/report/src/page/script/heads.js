@@ -38,7 +38,8 @@ class Heads {
       this.score = Math.min(this.score, this.seen.scores.length - 1);
       this.restart();
     };
-    this.controls.replaceChildren(
+    replace(
+      this.controls,
       choice("model", models.map((model) => model.name), this.model, set("model")),
       choice("context", this.shown.views.map((view) => view.name), this.index, set("index")),
       choice("score", scores.slice(0, this.seen.scores.length), this.score, set("score")),
@@ -135,7 +136,7 @@ class Heads {
   }
 
   drawCards() {
-    this.cards.replaceChildren(...this.pinned.map(({ layer, head }) => {
+    replace(this.cards, ...this.pinned.map(({ layer, head }) => {
       const views = this.shown.views.filter((view) => view.scores[0][layer]?.[head] !== undefined);
       const row = (view) => [view.name, this.classOf(view.scores[0][layer][head]), ...view.scores.map((score) => number(score[layer][head]))];
       const close = element("button", { type: "button", class: "plain" }, "Remove");

@@ -35,10 +35,10 @@ class Ranks {
         this.draw();
       });
     });
-    this.controls.replaceChildren(...controls);
-    // Runs that have a newer one are last.
-    const boards = this.fitting(keys).sort((a, b) => Number(Boolean(a.newer)) - Number(Boolean(b.newer)));
-    this.body.replaceChildren(...boards.map((board) => this.board(board)));
+    replace(this.controls, ...controls);
+    // Runs with many policies are first, and those that have a later run are last.
+    const boards = this.fitting(keys).sort((a, b) => Number(Boolean(a.later)) - Number(Boolean(b.later)) || b.ranks.length - a.ranks.length);
+    replace(this.body, ...boards.map((board) => this.board(board)));
     this.body.querySelectorAll("table").forEach(sortWithinGroups);
   }
 
@@ -50,8 +50,8 @@ class Ranks {
       return low === null ? value : `${value} [${low}, ${high}]`;
     };
     const row = (own) => [own.name, own.place ?? "-", own.role, print(own.value), print(own.from_best), own.against_random || "-", String(own.n)];
-    const newer = board.newer ? ` (a newer run is ${board.newer})` : "";
-    const title = `${board.run}, experiment ${board.experiment}${newer}`;
+    const later = board.later ? ` (a later run is ${board.later})` : "";
+    const title = `${board.run}, experiment ${board.experiment}${later}`;
     const titles = ["policy", "place", "role", `${board.measure}, ${unit}`, "from the first place", "against random choice", "texts or contexts"];
     const made = table(title, titles, board.ranks.map((own) => row(own).map(String)));
     made.querySelectorAll("tbody tr").forEach((line, i) => {

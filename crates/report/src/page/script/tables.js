@@ -77,11 +77,11 @@ class Rows {
   }
 
   text(column, row) {
-    return column.texts ? column.texts[column.values[row]] : number(column.values[row]);
+    return column.texts ? column.texts[column.values[row]] : String(column.values[row] ?? "-");
   }
 
   makeControls() {
-    this.controls.replaceChildren(...this.choices.map((column) => {
+    replace(this.controls, ...this.choices.map((column) => {
       const chosen = this.filters.get(column.name);
       const start = chosen?.length === 1 ? column.texts.indexOf(chosen[0]) + 1 : 0;
       const all = chosen?.length > 1 ? `${chosen.length} chosen` : "all";
@@ -116,6 +116,7 @@ class Rows {
     const accepted = this.all.filter((row) => this.accepts(row));
     if (this.sign) {
       const column = this.columns[this.sorted];
+      // Texts such as budgets are compared by the number that they begin with.
       accepted.sort((a, b) => compare(this.text(column, a), this.text(column, b), this.sign));
     }
     const shown = accepted.slice(this.first, this.first + PAGE);
@@ -140,7 +141,7 @@ class Rows {
       return button;
     };
     const moves = element("p", {}, move("previous rows", -PAGE, this.first > 0), " ", move("next rows", PAGE, end < accepted.length));
-    this.body.replaceChildren(made, ...(accepted.length > PAGE ? [moves] : []));
+    replace(this.body, made, ...(accepted.length > PAGE ? [moves] : []));
   }
 }
 
