@@ -431,7 +431,10 @@ fn texts_of_several_runs_are_different_unless_their_contents_are_equal() {
     assert_eq!(all([run(&first, &x), run(&second, &z)]), [0.2, 0.2, 0.5]);
     // A run that is named twice, or whose rows another run has too, counts once.
     assert_eq!(all([run(&first, &x), run(&first, &x)]), [0.1, 0.2]);
-    let part = [&first[..1], &first[2..3]].concat();
+    let mut part = [&first[..1], &first[2..3]].concat();
+    assert_eq!(all([run(&first, &[]), run(&part, &[])]), [0.1, 0.2]);
+    // A row that failed does not replace one that was measured.
+    part[1].error = Some("stopped".into());
     assert_eq!(all([run(&first, &[]), run(&part, &[])]), [0.1, 0.2]);
 }
 

@@ -81,7 +81,8 @@ pub(super) fn unit_rows<'a>(runs: &[RunRows<'a>], model: &str) -> Vec<UnitRow<'a
             };
             all.push(UnitRow { row, unit: Unit { task: row.task, name: name.to_owned(), content } });
         }
-        seen.extend(own_rows().map(|row| row.key.as_str()));
+        // A cell that failed in one run may have succeeded in another.
+        seen.extend(own_rows().filter(|row| row.error.is_none()).map(|row| row.key.as_str()));
     }
     all
 }
