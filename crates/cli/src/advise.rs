@@ -133,7 +133,8 @@ fn answered<'a>(
     let certificate = cell
         .filter(|_| question.is_own)
         .map(|candidate| Certificate::new(candidate.cell, question.measured, question.limits));
-    let model = MeasurableModel { argument: &model_argument(arguments), out };
+    let model =
+        MeasurableModel { argument: &model_argument(arguments), reading: &arguments.reading.options(), out };
     let missing = missing(&question, model, &advice.answer, certificate.as_ref());
     let requirement = cell.and_then(|candidate| requirement(registry, &candidate.cell.policy));
     Answered { question, advice, cell, certificate, missing, origin, requirement }

@@ -384,6 +384,9 @@ fn the_commands_that_measure_repeat_the_limits_and_write_a_new_folder() {
     let command = list(&answer["missing"])[0]["command"].as_str().unwrap();
     let again = "--context 512 --memory 92KiB --total-memory 2500000B --max-kl 0.5 --from runs/advise-2";
     assert!(command.contains(" --out runs/advise-2 && ") && command.ends_with(again), "{command}");
+    let other_form = place.json(&["advise", "--model", BUILT_IN, "--context", "640", "--as", "plain-llama"]);
+    let command = list(&other_form["missing"])[0]["command"].as_str().unwrap();
+    assert_eq!(command.matches(&format!("--model {BUILT_IN} --as plain-llama")).count(), 2, "{command}");
 }
 
 /// Texts of two runs are different even if their names are equal.

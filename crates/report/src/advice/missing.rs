@@ -26,6 +26,8 @@ pub struct Missing {
 pub struct MeasurableModel<'a> {
     /// The model as `--model` takes it.
     pub argument: &'a str,
+    /// The options that say how the model is read, each after a space.
+    pub reading: &'a str,
     /// A run folder that does not exist yet.
     pub out: &'a str,
 }
@@ -101,6 +103,7 @@ fn commands(
     own_texts: bool,
 ) -> String {
     let (argument, out) = (escape::shell(model.argument), escape::shell(model.out));
+    let argument = format!("{argument}{}", model.reading);
     // The last of the tokens that a model reads are scored.
     let context = question.context.min(question.positions.saturating_sub(128).max(1));
     let mut sweep = format!(
