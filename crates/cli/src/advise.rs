@@ -4,19 +4,19 @@ mod document;
 mod export;
 mod limits;
 mod rows;
+mod sizes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use bitkv_bitnet::{CachePrecision, Quantisation};
-use bitkv_evict::{Budget, Need, Registry};
-use bitkv_lab::memory::{KeptCache, computed_row, weight_parts};
-use bitkv_models::Shape;
-use bitkv_record::{Accounting, KvFormat};
+use bitkv_evict::{Need, Registry};
+use bitkv_lab::memory::{computed_row, weight_parts};
+use bitkv_models::{Shape, published_id};
+use bitkv_record::{Accounting, free_name};
 use bitkv_report::{
     Table,
     advice::{
-        Advice, Answer, Candidate, Certificate, MeasurableModel, Memory, Missing, missing,
+        Advice, Answer, Candidate, Certificate, FORMAT_NOTE, MeasurableModel, Memory, Missing, missing,
         sentences::{self, Question},
         tables,
     },
@@ -24,11 +24,15 @@ use bitkv_report::{
 
 use crate::{
     budget::{Bytes, bytes},
-    memory::model_shape,
+    memory::shape_and_model,
     model::ReadingArguments,
     output,
 };
 use rows::Origin;
+use sizes::CellSizes;
+
+/// The run folder that the commands write if it is free.
+const OUT: &str = "runs/advise";
 
 /// The number of runners-up that are shown.
 const RUNNERS_UP: usize = 3;
@@ -43,11 +47,11 @@ pub(crate) struct Arguments {
     /// Number of tokens in the cache.
     #[arg(long, value_name = "TOKENS")]
     context: usize,
-    /// The most bytes of the cache after the prompt, such as 64MiB.
+    /// The most bytes of the cache after the prompt, such as 64MiB or 2.5MB.
     #[arg(long, value_name = "BYTES", value_parser = bytes, allow_negative_numbers = true)]
     memory: Option<Bytes>,
     /// The most bytes of weights, activations and cache together, such as 2GiB. The cache is whole while the
-    /// prompt is read.
+    /// prompt is read: if that peak is larger, the answer says so, and the choice is for the state after it.
     #[arg(long, value_name = "BYTES", value_parser = bytes, allow_negative_numbers = true)]
     total_memory: Option<Bytes>,
     /// The largest mean KL divergence from the full cache over texts, in nats, such as 0.01.
@@ -90,45 +94,47 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     ensure!(arguments.context > 0, "--context 0 has no cache: give a number of tokens, such as 2048");
     output::check_target("--export", arguments.export.as_deref())?;
     let limits = limits::read(arguments)?;
-    let shape = model_shape(&arguments.model, &arguments.reading)?;
+    let (shape, loaded) = shape_and_model(&arguments.model, &arguments.reading)?;
     let memory = memory(&shape, arguments.context)?;
     let found = rows::find(arguments, &shape)?;
     let question = Question {
         model: &shape.name,
         context: arguments.context,
+        positions: shape.config.max_position_embeddings,
         memory: &memory,
         limits: &limits,
         measured: &found.measured,
+        is_own: found.origin == Origin::Own,
     };
-    let cache_bytes = |kept, kv| cache_bytes(&shape, arguments.context, kept, kv);
-    let advice = Advice::new(question.measured, &memory, &limits, cache_bytes);
-    let answered = answered(arguments, registry, &shape, question, advice, found.origin);
+    let bytes = CellSizes::new(registry, &shape, loaded.as_ref(), arguments.context);
+    let advice = Advice::new(question.measured, &memory, &limits, |cell| bytes.cell(cell));
+    let out = free_name(Path::new(OUT))?.display().to_string();
+    let answered = answered(arguments, registry, &out, question, advice, found.origin);
     if let Some(path) = &arguments.export {
         export::write(path, arguments, registry, &shape, &answered)?;
     }
     if arguments.json {
         return output::json(&document::document(&answered));
     }
-    show(&answered, shape.config.max_position_embeddings)
+    show(&answered)
 }
 
 /// Returns the answer with its certificate and what is missing.
 fn answered<'a>(
     arguments: &Arguments,
     registry: &Registry,
-    shape: &Shape,
+    out: &str,
     question: Question<'a>,
     advice: Advice<'a>,
     origin: Origin,
 ) -> Answered<'a> {
     let cell = if advice.answer == Answer::Fits { full_cache(&question) } else { advice.kept() };
-    let certificate =
-        cell.map(|candidate| Certificate::new(candidate.cell, question.measured, question.limits));
-    let model = MeasurableModel {
-        argument: &arguments.model,
-        is_measured: origin == Origin::Own,
-        longest: shape.config.max_position_embeddings,
-    };
+    // The rows of another model certify nothing about the user's.
+    let certificate = cell
+        .filter(|_| question.is_own)
+        .map(|candidate| Certificate::new(candidate.cell, question.measured, question.limits));
+    let model =
+        MeasurableModel { argument: &model_argument(arguments), reading: &arguments.reading.options(), out };
     let missing = missing(&question, model, &advice.answer, certificate.as_ref());
     let requirement = cell.and_then(|candidate| requirement(registry, &candidate.cell.policy));
     Answered { question, advice, cell, certificate, missing, origin, requirement }
@@ -137,7 +143,15 @@ fn answered<'a>(
 /// Returns the full cache in f16, if it was measured.
 fn full_cache<'a>(question: &Question<'a>) -> Option<Candidate<'a>> {
     let cell = question.measured.reference()?;
-    Some(Candidate { cell, cache_bytes: question.memory.full_cache })
+    Some(Candidate { cell, cache_bytes: question.memory.full_cache, repetition_bytes: 0 })
+}
+
+/// Returns the model as commands that read its weights take it. The weights of a model whose configuration is
+/// compiled in are on the hub.
+fn model_argument(arguments: &Arguments) -> String {
+    let model = &arguments.model;
+    let on_hub = published_id(model).filter(|_| !Path::new(model).exists());
+    on_hub.unwrap_or(model).to_owned()
 }
 
 /// Returns what a policy needs besides the cache and the attention of the prompt.
@@ -159,39 +173,38 @@ fn memory(shape: &Shape, context: usize) -> Result<Memory> {
     Ok(Memory { weights: weight_parts(shape), activations: row.activation_bytes, full_cache: row.kv_bytes })
 }
 
-/// Returns the bytes of a cache that keeps the fraction `kept` of `context` tokens in the format `kv`.
-fn cache_bytes(shape: &Shape, context: usize, kept: f64, kv: KvFormat) -> u64 {
-    let quantisation = match kv {
-        KvFormat::F16 => Quantisation::None,
-        KvFormat::Int8 => Quantisation::Int8,
-        KvFormat::Int4 => Quantisation::Int4,
-        KvFormat::Kivi4 => Quantisation::kivi(4),
-        KvFormat::Kivi2 => Quantisation::kivi(2),
-    };
-    // The kept fraction of rows is in (0, 1].
-    let budget = Budget::fraction(kept).unwrap_or(Budget::FULL);
-    KeptCache { budget, precision: CachePrecision::F16, quantisation }.bytes(&shape.config, context)
+impl Answered<'_> {
+    /// Returns the sentences that answer the question.
+    fn answer(&self) -> Vec<String> {
+        let Question { model, context, positions, .. } = self.question;
+        let mut all = vec![sentences::answer(&self.question, &self.advice)];
+        all.extend(sentences::left_out(&self.question, &self.advice));
+        all.extend(self.origin.sentence(&self.question));
+        if context > positions {
+            all.push(format!("{model} reads at most {positions} tokens."));
+        }
+        all
+    }
+
+    /// Returns the sentences about how sure the choice is, and what else its policy needs.
+    fn certainty(&self) -> Vec<String> {
+        let Some(kept) = self.advice.kept() else { return Vec::new() };
+        let mut all = match &self.certificate {
+            Some(certificate) => sentences::certainty(&self.question, &kept, certificate),
+            None => sentences::other_models_texts(&self.question, &kept).into_iter().collect(),
+        };
+        all.extend(self.requirement.clone());
+        all
+    }
 }
 
 /// Prints the answer, the tables, how sure it is, and what is missing.
-fn show(answered: &Answered<'_>, longest: usize) -> Result<()> {
-    let Answered { question, advice, .. } = answered;
-    let mut first = vec![sentences::answer(question, advice)];
-    first.extend(answered.origin.sentence(question));
-    if question.context > longest {
-        first.push(format!("{} reads at most {longest} tokens.", question.model));
-    }
-    let mut text = sentences::paragraph(&first, output::width());
-    let mut last = Vec::new();
-    if let (Some(candidate), Some(certificate)) = (&answered.cell, &answered.certificate)
-        && advice.kept().is_some()
-    {
-        last.extend(sentences::certainty(question, candidate, certificate));
-        last.extend(answered.requirement.clone());
-    }
+fn show(answered: &Answered<'_>) -> Result<()> {
+    let mut text = sentences::paragraph(&answered.answer(), output::width());
     for table in shown_tables(answered) {
         text += &format!("\n{}", table.to_terminal(output::width()));
     }
+    let last = answered.certainty();
     if !last.is_empty() {
         text += &format!("\n{}", sentences::paragraph(&last, output::width()));
     }
@@ -203,7 +216,6 @@ fn show(answered: &Answered<'_>, longest: usize) -> Result<()> {
 /// the best caches of every size.
 fn shown_tables(answered: &Answered<'_>) -> Vec<Table> {
     let Answered { question, advice, .. } = answered;
-    let is_own = answered.origin == Origin::Own;
     let mut all = vec![tables::memory(question, advice.kept().as_ref())];
     let costs = match advice.kept() {
         Some(kept) => {
@@ -212,11 +224,11 @@ fn shown_tables(answered: &Answered<'_>) -> Vec<Table> {
             // The full cache shows what the limits cost.
             shown.extend(full_cache(question).filter(|full| !shown.contains(full)));
             let caption = "The choice, the runners-up that meet the limits too, and the full cache";
-            tables::costs(question, caption, &shown, is_own)
+            tables::costs(question, caption, &shown)
         }
         None => {
             let caption = "Measured caches that no other beats in both bytes and KL";
-            tables::costs(question, caption, &advice.front, is_own)
+            tables::costs(question, caption, &advice.front)
         }
     };
     all.extend((!costs.is_empty()).then_some(costs));
@@ -229,5 +241,6 @@ fn missing_text(missing: &[Missing]) -> String {
     let Some(first) = missing.first() else { return String::new() };
     let whats: Vec<String> = missing.iter().map(|missing| missing.what.clone()).collect();
     let text = sentences::paragraph(&[vec!["What is missing:".to_owned()], whats].concat(), output::width());
-    format!("\n{text}Measure it:\n  {}\n", first.command.replace(" && ", "\n  "))
+    let note = sentences::paragraph(&[FORMAT_NOTE.to_owned()], output::width());
+    format!("\n{text}Measure it:\n  {}\n{note}", first.command.replace(" && ", "\n  "))
 }

@@ -18,7 +18,7 @@ pub(crate) struct BudgetArguments {
     /// Number of tokens that a KV head keeps on average, for any length of the context.
     #[arg(long, value_name = "TOKENS")]
     budget_tokens: Option<usize>,
-    /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2 MiB`.
+    /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2.5 MB`.
     #[arg(long, value_name = "BYTES", value_parser = bytes, allow_negative_numbers = true)]
     budget_bytes: Option<Bytes>,
 }
@@ -107,10 +107,17 @@ mod tests {
 
     #[test]
     fn bytes_may_have_a_unit() {
-        for (text, due) in [("10", 10), ("10B", 10), ("64KiB", 65536), ("2 MiB", 2 << 20)] {
+        for (text, due) in [
+            ("10", 10),
+            ("10B", 10),
+            ("64KiB", 65536),
+            ("2 MiB", 2 << 20),
+            ("2.5MB", 2_500_000),
+            ("1.5 GiB", 3 << 29),
+        ] {
             assert_eq!(bytes(text).unwrap().0, due, "{text}");
         }
-        for wrong in ["", "KiB", "-1", "1.5MiB", "10 kB", "99999999999GiB"] {
+        for wrong in ["", "KiB", "-1", "1.5", "10 KB", "99999999999GiB"] {
             assert!(bytes(wrong).unwrap_err().to_string().contains("is not a number of bytes"), "{wrong}");
         }
     }

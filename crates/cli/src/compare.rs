@@ -10,7 +10,8 @@ use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The first run: a folder of `bitkv run` or `bitkv verify`, such as results/sinks, or its rows.csv.
+    /// The first run: a folder of `bitkv run`, `bitkv sweep` or `bitkv verify`, such as results/sinks, or its
+    /// rows.csv.
     a: PathBuf,
     /// The second run, such as the same definition run with other code. Differences are B minus A.
     b: PathBuf,
@@ -80,7 +81,7 @@ fn rows(path: &Path) -> Result<Vec<GridRow>> {
         let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
         ensure!(
             has_rows(&file),
-            "{} has no rows.csv: name a finished run folder of `bitkv run` or `bitkv verify`",
+            "{} has no rows.csv: name a finished run folder of `bitkv run`, `bitkv sweep` or `bitkv verify`",
             path.display()
         );
         let mut notes = Vec::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use bitkv_bitnet::Quantisation;
 use bitkv_lab::memory::{KeptCache, computed_row_of, longest_context};
-use bitkv_models::{Shape, published_models, published_shape};
+use bitkv_models::{LoadedModel, Shape, published_models, published_shape};
 use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use clap::ValueEnum as _;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Fraction of the cache that is kept, above 0 and at most 1.
     #[arg(long, value_name = "FRACTION", default_value_t = 1.0)]
     budget: f64,
-    /// Also say how long a context fits into this memory, such as 2GiB or 1500 MiB.
+    /// Also say how long a context fits into this memory, such as 2GiB or 1.5 GB.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     fit: Option<Bytes>,
     /// Print one JSON document on standard output.
@@ -161,8 +161,20 @@ fn notes(shape: &Shape, kept: &KeptCache, fit: Option<&Fit>) -> Vec<String> {
 /// # Errors
 /// When there is no such model. The message names the models whose configurations are known.
 pub(crate) fn model_shape(model: &str, reading: &ReadingArguments) -> Result<Shape> {
+    Ok(shape_and_model(model, reading)?.0)
+}
+
+/// Does the same as [`model_shape`], and returns the model too if it was loaded. Only the configuration of a
+/// published model is used.
+///
+/// # Errors
+/// Fails as [`model_shape`] does.
+pub(crate) fn shape_and_model(
+    model: &str,
+    reading: &ReadingArguments,
+) -> Result<(Shape, Option<LoadedModel>)> {
     if let Some(known) = published_shape(model)? {
-        return reading.shape(known);
+        return Ok((reading.shape(known)?, None));
     }
     let known: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
     let with_known_names = |error: anyhow::Error| match Path::new(model).exists() {
@@ -170,5 +182,6 @@ pub(crate) fn model_shape(model: &str, reading: &ReadingArguments) -> Result<Sha
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
     let source = reading.source(model).map_err(with_known_names)?;
-    Ok(Shape::new(&model::loaded(&source)?))
+    let loaded = model::loaded(&source)?;
+    Ok((Shape::new(&loaded), Some(loaded)))
 }

@@ -72,6 +72,26 @@ pub(crate) struct ReadingArguments {
     arithmetic: Option<ArithmeticName>,
 }
 
+impl ReadingArguments {
+    /// Returns the options that were given as a part of a command, each after a space.
+    pub(crate) fn options(&self) -> String {
+        let ReadingArguments { run_as, activation, i2s_layout, arithmetic } = self;
+        [
+            option("--as", *run_as),
+            option("--activation", *activation),
+            option("--i2s-layout", *i2s_layout),
+            option("--arithmetic", *arithmetic),
+        ]
+        .concat()
+    }
+}
+
+/// Returns an option with its value after a space; an empty text if it was not given.
+fn option<V: ValueEnum>(name: &str, value: Option<V>) -> String {
+    let value = value.and_then(|value| value.to_possible_value());
+    value.map_or(String::new(), |value| format!(" {name} {}", value.get_name()))
+}
+
 /// The arithmetic of layers in full precision.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ArithmeticName {

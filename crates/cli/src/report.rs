@@ -15,7 +15,8 @@ const FINDINGS: &str = "results/verify-2";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A finished run folder of `bitkv run` or `bitkv verify` [default with --splice: results/verify-2].
+    /// A finished run folder of `bitkv run`, `bitkv sweep` or `bitkv verify` [default with --splice:
+    /// results/verify-2].
     #[arg(required_unless_present = "splice")]
     run: Option<PathBuf>,
     /// Write report.md, report.html and the figures again. The rows do not change.

@@ -65,7 +65,7 @@ fn damaged_rows_and_newer_formats() {
 #[test]
 fn folders_that_are_not_runs() {
     let place = ran();
-    let remedy = "name a folder that `bitkv run` or `bitkv verify` wrote";
+    let remedy = "name a folder that `bitkv run`, `bitkv sweep` or `bitkv verify` wrote";
     place.refuses(&["report", "texts"], &["'texts' is not a finished run", remedy]);
     place.refuses(&["report", "absent"], &["absent"]);
     place.refuses(&["report", "small.toml"], &["small.toml"]);

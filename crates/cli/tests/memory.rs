@@ -144,6 +144,7 @@ fn a_compressed_cache_and_what_fits() {
     assert!(count(&half["context_after_prompt"]) > full);
     assert_eq!(fit(&["--fit", "8 GiB"])["context"], 4096);
     assert_eq!(fit(&["--fit", "1 MiB"])["context"], Value::Null);
+    assert_eq!(fit(&["--fit", "1.24 GB"]), fit(&["--fit", "1240000000"]));
     let text = |more: &[&str]| {
         let arguments = ["memory", "--model", "BitNet-b1.58-2B-4T", "--context", "512"];
         place.text(&[&arguments[..], more].concat())

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use bitkv_models::LoadedModel;
 
-use crate::{Result, error::ensure};
+use crate::{Result, error::bail};
 
 /// The number of tokens that are repeated at a time; fewer if the model has too few positions.
 const CHUNK: usize = 2048;
@@ -24,6 +24,25 @@ const QUOTED: usize = 8;
 const FIRST_REQUEST: &str = "\n\nRepeat the previous context exactly.";
 const NEXT_REQUEST: &str = "\n\nRepeat the part of the previous context exactly, starting with";
 const SUFFIX: &str = "\n";
+/// The bytes of the longest request, in which a quoted token counts as one byte.
+const REQUEST_BYTES: usize = NEXT_REQUEST.len() + QUOTED + SUFFIX.len();
+
+/// Returns the most tokens that a repetition adds to the cache of `context` tokens: the longest request and
+/// one chunk. Returns `None` if the model has too few positions to repeat the context. Without a model that
+/// has a tokenizer, every byte of the requests counts as a token, because no tokenizer needs more.
+pub fn added_tokens(positions: usize, context: usize, loaded: Option<&LoadedModel>) -> Option<usize> {
+    let requests = loaded.and_then(|loaded| Requests::new(loaded).ok());
+    let request = requests.map_or(REQUEST_BYTES, |requests| requests.longest());
+    let chunk = longest_chunk(positions, context, request)?;
+    Some(request + chunk.min(context))
+}
+
+/// Returns the number of tokens that can be repeated at a time after `context` tokens and a request of
+/// `request` tokens; `None` if the model has too few positions.
+fn longest_chunk(positions: usize, context: usize, request: usize) -> Option<usize> {
+    let room = positions.saturating_sub(context + request);
+    (room >= FEWEST.min(context)).then(|| CHUNK.min(room))
+}
 
 /// Returns the most attention paid to each token while the context is repeated,
 /// `[layers * kv_heads][tokens]`. `cache` must hold the whole `context`.
@@ -33,16 +52,15 @@ const SUFFIX: &str = "\n";
 pub fn attention(loaded: &LoadedModel, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
     let config = loaded.config();
     let requests = Requests::new(loaded)?;
-    let room = config.max_position_embeddings.saturating_sub(context.len() + requests.longest());
-    ensure!(
-        Unfit,
-        room >= FEWEST.min(context.len()),
-        "kvzip repeats the context, but {} has {} positions and the context takes {} of them: shorten it",
-        loaded.name,
-        config.max_position_embeddings,
-        context.len()
-    );
-    let chunk = CHUNK.min(room);
+    let Some(chunk) = longest_chunk(config.max_position_embeddings, context.len(), requests.longest()) else {
+        bail!(
+            Unfit,
+            "kvzip repeats the context, but {} has {} positions and the context takes {} of them: shorten it",
+            loaded.name,
+            config.max_position_embeddings,
+            context.len()
+        );
+    };
     let mut scores = vec![vec![0.0; context.len()]; config.num_hidden_layers * config.num_key_value_heads];
     for first in (0..context.len()).step_by(chunk) {
         let span = first..context.len().min(first + chunk);
@@ -129,4 +147,25 @@ fn most_attention(
         per_query_head.fold(0.0, f32::max)
     };
     (0..span.len()).map(largest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repetition_needs_positions_after_the_context() {
+        // 1024 positions hold 1000 tokens, a request of 8 and a chunk of 16, but not a token more.
+        assert_eq!(longest_chunk(1024, 1000, 8), Some(16));
+        assert_eq!(longest_chunk(1024, 1001, 8), None);
+        assert_eq!(longest_chunk(1024, 2000, 8), None);
+        assert_eq!(longest_chunk(1 << 20, 1000, 8), Some(CHUNK));
+        // A context of 3 tokens needs no more than 3 positions.
+        assert_eq!(longest_chunk(14, 3, 8), Some(3));
+        // The added tokens are those of the request and of the chunk.
+        let request = REQUEST_BYTES;
+        assert_eq!(added_tokens(1000 + request + 20, 1000, None), Some(request + 20));
+        assert_eq!(added_tokens(1000 + request + 15, 1000, None), None);
+        assert_eq!(added_tokens(4096, 100, None), Some(request + 100));
+    }
 }

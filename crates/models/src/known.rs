@@ -69,7 +69,7 @@ pub fn published_model(name: &str) -> Result<Option<Shape>> {
 }
 
 /// Returns the hub id of the published model with this name or short name, in any case.
-pub(crate) fn published_id(name: &str) -> Option<&'static str> {
+pub fn published_id(name: &str) -> Option<&'static str> {
     let has_name =
         |known: &&Published| [known.name, known.short].iter().any(|other| other.eq_ignore_ascii_case(name));
     PUBLISHED.iter().find(has_name).map(|known| known.id)

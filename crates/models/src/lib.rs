@@ -26,7 +26,7 @@ pub mod suite;
 pub mod vocabulary;
 
 pub use error::{Error, Result};
-pub use known::{Shape, find_config, published_model, published_models, published_shape};
+pub use known::{Shape, find_config, published_id, published_model, published_models, published_shape};
 pub use loaded_model::LoadedModel;
 pub use names::{Names, distinct_names};
 pub use source::{

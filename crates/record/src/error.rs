@@ -103,13 +103,13 @@ pub enum RecordError {
         expected: usize,
     },
     /// A folder is not a finished run.
-    #[error("'{}' is not a finished run: name a folder that `bitkv run` or `bitkv verify` wrote, with definition.toml, manifest.json and rows.csv in it", .path.display())]
+    #[error("'{}' is not a finished run: name a folder that `bitkv run`, `bitkv sweep` or `bitkv verify` wrote, with definition.toml, manifest.json and rows.csv in it", .path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
     /// A folder is that of a run that was interrupted.
-    #[error("'{}' is unfinished: repeat the command `bitkv run` or `bitkv verify` that began it", .path.display())]
+    #[error("'{}' is unfinished: repeat the command `bitkv run`, `bitkv sweep` or `bitkv verify` that began it", .path.display())]
     Unfinished {
         /// The folder that the finished run will have.
         path: PathBuf,

@@ -17,7 +17,7 @@ pub enum ValueError {
     NotARule { text: String, longest: usize },
     #[error("'{text}' is not the key of a head: write one such as L0_H0")]
     NotAHead { text: String },
-    #[error("'{text}' is not a number of bytes: write one such as 65536, 64KiB or 2 MiB")]
+    #[error("'{text}' is not a number of bytes: write one such as 65536, 64KiB or 2.5 MB")]
     NotBytes { text: String },
     #[error("{value:?} is not a fraction in (0, 1]: write one such as 0.5")]
     NotAFraction { value: f64 },

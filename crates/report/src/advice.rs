@@ -15,12 +15,14 @@ mod nearest;
 mod quality;
 pub mod sentences;
 pub mod tables;
+mod units;
 
 pub use built_in::{built_in, compiled_form};
 pub use certificate::{Certificate, LEVEL, TaskCertificate};
-pub use choice::{Advice, Answer, Candidate, NotMet};
+pub use choice::{Advice, Answer, Candidate, CellBytes, NotMet};
 pub use limits::{Limits, Memory, TaskLoss};
 pub use measured::{MeasuredCell, MeasuredModel};
-pub use missing::{MeasurableModel, Missing, missing};
+pub use missing::{FORMAT_NOTE, MeasurableModel, Missing, missing};
 pub use nearest::{Attention, nearest};
 pub use quality::{Quality, TaskScores};
+pub use units::RunRows;

@@ -2,9 +2,10 @@
 
 mod cells;
 
-use bitkv_record::{GridRow, KvFormat, PolicyRole, ScoredTask, When};
+use bitkv_record::{FileHash, GridRow, KvFormat, PolicyRole, ScoredTask, When};
 use bitkv_report::advice::{
-    Advice, Answer, Certificate, Limits, MeasurableModel, MeasuredModel, Memory, NotMet, TaskLoss, missing,
+    Advice, Answer, CellBytes, Certificate, Limits, MeasurableModel, MeasuredCell, MeasuredModel, Memory,
+    NotMet, RunRows, TaskLoss, missing,
     sentences::{self, Question},
 };
 use cells::row;
@@ -16,10 +17,10 @@ fn memory() -> Memory {
     Memory { weights: vec![("embedding", 300), ("linear layers", 700)], activations: 50, full_cache: FULL }
 }
 
-/// Returns the bytes of a cache: an int8 cache is half as large as one in f16.
-fn bytes(kept: f64, kv: KvFormat) -> u64 {
-    let full = if kv == KvFormat::Int8 { FULL / 2 } else { FULL };
-    (full as f64 * kept) as u64
+/// Returns the bytes of a cell: an int8 cache is half as large as one in f16.
+fn bytes(cell: &MeasuredCell) -> Option<CellBytes> {
+    let full = if cell.kv == KvFormat::Int8 { FULL / 2 } else { FULL };
+    Some(CellBytes { cache: (full as f64 * cell.kept) as u64, repetition: 0 })
 }
 
 /// Returns the rows of a cell on texts: one for each KL, of calibration texts and of evaluation texts.
@@ -38,11 +39,13 @@ fn cell(policy: &str, budget: &str, kv: KvFormat, calibration: &[f64], evaluatio
     rows.collect()
 }
 
-/// Returns the rows of a retrieval task of a cell, with `correct` of 10 answers right.
+/// Returns the rows of a retrieval task of a cell, with `correct` of 10 answers right. The contexts of every
+/// experiment have another seed.
 fn answers(policy: &str, budget: &str, experiment: &str, correct: usize) -> GridRow {
     let mut row = row(policy, budget, "recall-0", 0.0);
     row.experiment = experiment.into();
     row.task = "recall".parse().unwrap();
+    row.seed = experiment.len() as u64;
     (row.kl_nats, row.agreement, row.nll_nats, row.nll_difference) = (None, None, None, None);
     (row.correct, row.questions) = (Some(correct), 10);
     row
@@ -77,9 +80,13 @@ fn kl(nats: f64) -> Limits {
 fn advised<'a>(model: &'a MeasuredModel, limits: &Limits) -> (Advice<'a>, String) {
     let memory = memory();
     let advice = Advice::new(model, &memory, limits, bytes);
-    let question = Question { model: "m", context: 100, memory: &memory, limits, measured: model };
-    let sentence = sentences::answer(&question, &advice);
+    let sentence = sentences::answer(&question(model, &memory, limits), &advice);
     (advice, sentence)
+}
+
+/// Returns the question of the owner of a model for a context of 100 tokens.
+fn question<'a>(model: &'a MeasuredModel, memory: &'a Memory, limits: &'a Limits) -> Question<'a> {
+    Question { model: "m", context: 100, positions: 4096, memory, limits, measured: model, is_own: true }
 }
 
 /// Returns the policy, the budget and the format of the choice.
@@ -132,6 +139,9 @@ fn a_limit_on_quality_gives_the_smallest_cache() {
     // Two caches have 500 bytes: the one with the lower KL is better.
     assert_eq!(choice(&model, &kl(0.05)), Some(("full".into(), 1.0, KvFormat::Int8)));
     assert_eq!(choice(&model, &kl(0.001)), Some(("full".into(), 1.0, KvFormat::F16)));
+    let (_, sentence) = advised(&model, &kl(1e-12));
+    assert!(sentence.starts_with("Of the measured caches, only the full cache in f16 meets"), "{sentence}");
+    assert!(!sentence.contains("instead of"), "{sentence}");
 }
 
 #[test]
@@ -156,7 +166,12 @@ fn the_peak_counts_towards_total_memory() {
     let limits = Limits { total_bytes: Some(2049), ..Limits::default() };
     let (advice, sentence) = advised(&model, &limits);
     assert_eq!(advice.kept().map(|kept| kept.cache_bytes), Some(500));
-    assert!(sentence.contains("Only the state after the prompt fits"), "{sentence}");
+    let start = "The peak does not fit: the cache is whole while the prompt is read";
+    assert!(sentence.starts_with(start), "{sentence}");
+    assert!(
+        sentence.contains("Only the state after the prompt would fit. Keep the full cache in int8"),
+        "{sentence}"
+    );
     let (_, sentence) = advised(&model, &cache(999));
     assert!(!sentence.contains("Only the state"), "{sentence}");
 }
@@ -178,6 +193,8 @@ fn lost_answers_are_a_share_of_those_of_the_full_cache() {
     let (advice, sentence) = advised(&model, &loss(0.12));
     assert!(matches!(advice.answer, Answer::NotMet(NotMet::Loss(_, TaskLoss { share: 0.125, .. }))));
     assert!(sentence.contains("--max-loss recall=12 %") && sentence.contains("with h2o"), "{sentence}");
+    let (_, sentence) = advised(&model, &loss(0.24));
+    assert!(sentence.ends_with("nats; 12.5 % of the right answers to recall are lost."), "{sentence}");
     let kept = advised(&model, &loss(0.25)).0.kept().unwrap();
     let certificate = Certificate::new(kept.cell, &model, &loss(0.25));
     let [task] = &certificate.tasks[..] else { panic!("{certificate:?}") };
@@ -194,8 +211,8 @@ fn what_was_not_measured_is_said_with_the_command_that_measures_it() {
     assert_eq!(advice.answer, Answer::NoAnswers(task));
     assert!(sentence.starts_with("Not measured:") && sentence.contains("copy"), "{sentence}");
     let memory = memory();
-    let question = Question { model: "m", context: 200, memory: &memory, limits: &limits, measured: &model };
-    let own = MeasurableModel { argument: "a b", is_measured: true, longest: 4096 };
+    let question = Question { context: 200, ..question(&model, &memory, &limits) };
+    let own = MeasurableModel { argument: "a b", reading: "", out: "runs/advise" };
     let found = missing(&question, own, &advice.answer, None);
     let whats: Vec<&str> = found.iter().map(|missing| missing.what.as_str()).collect();
     assert_eq!(
@@ -207,7 +224,8 @@ fn what_was_not_measured_is_said_with_the_command_that_measures_it() {
         command.starts_with("bitkv sweep --model 'a b' ") && command.contains("--tasks copy"),
         "{command}"
     );
-    assert!(command.ends_with("bitkv advise --model 'a b' --context 200 --from runs/advise"), "{command}");
+    let again = "bitkv advise --model 'a b' --context 200 --max-loss copy=0.1 --from runs/advise";
+    assert!(command.ends_with(again), "{command}");
 
     // A smaller cache than the smallest one may meet the limit, unless the weights alone do not.
     let (advice, _) = advised(&model, &cache(124));
@@ -323,4 +341,180 @@ fn cells_at_equal_bytes_keep_the_entries_that_they_ask_for() {
     assert!(
         sentence.contains("80 % of the cache with entropy-global in f16, which is what it keeps when 50 %")
     );
+}
+
+/// A policy that cannot run at the context is not recommended, and the answer names it.
+#[test]
+fn policies_that_cannot_run_are_left_out() {
+    let (model, memory) = (model(&rows()), memory());
+    let limits = cache(600);
+    let without = |cell: &MeasuredCell| bytes(cell).filter(|_| cell.policy != "full");
+    let advice = Advice::new(&model, &memory, &limits, without);
+    assert_eq!(
+        (advice.kept().unwrap().cell.policy.as_str(), &advice.left_out[..]),
+        ("snapkv", &["full"][..])
+    );
+    assert!(advice.front.iter().all(|candidate| candidate.cell.policy != "full"));
+    let question = Question { positions: 110, ..question(&model, &memory, &limits) };
+    let sentence = sentences::left_out(&question, &advice).unwrap();
+    assert!(
+        sentence.starts_with("full is left out,") && sentence.contains("m has 110 positions"),
+        "{sentence}"
+    );
+    let (all, _) = advised(&model, &limits);
+    assert_eq!(sentences::left_out(&question, &all), None);
+}
+
+/// A repetition of the prompt counts towards the peak.
+#[test]
+fn a_repetition_that_does_not_fit_is_not_recommended() {
+    let (model, memory) = (model(&rows()), memory());
+    let repeating = |cell: &MeasuredCell| {
+        let repetition = if cell.kv == KvFormat::Int8 { 50 } else { 0 };
+        Some(CellBytes { repetition, ..bytes(cell)? })
+    };
+    // The peak of reading the prompt is 2050 bytes, and 2100 with the repetition.
+    let chosen = |total| {
+        let limits = Limits { total_bytes: Some(total), ..cache(600) };
+        let kept = Advice::new(&model, &memory, &limits, repeating).kept().unwrap();
+        (kept.cell.policy.clone(), kept.peak(&memory))
+    };
+    assert_eq!(chosen(2100), ("full".into(), 2100));
+    assert_eq!(chosen(2099), ("snapkv".into(), 2050));
+}
+
+/// Returns rows whose keys begin with `run`, as they differ between runs.
+fn with_keys(mut rows: Vec<GridRow>, run: &str) -> Vec<GridRow> {
+    rows.iter_mut().enumerate().for_each(|(i, row)| row.key = format!("{run}{i:015}"));
+    rows
+}
+
+/// Returns one sweep of a full cache and `snapkv`, whose texts have the given KL.
+fn sweep(run: &str, kls: &[f64]) -> Vec<GridRow> {
+    let nothing = vec![0.0; kls.len()];
+    let mut rows =
+        [cell("full", "1.0", KvFormat::F16, &[], &nothing), cell("snapkv", "0.5", KvFormat::F16, &[], kls)]
+            .concat();
+    rows.iter_mut().for_each(|row| row.experiment = "sweep".into());
+    with_keys(rows, run)
+}
+
+fn hashes(contents: &[&str]) -> Vec<FileHash> {
+    let hash =
+        |(i, content): (usize, &&str)| FileHash::from_bytes(format!("evaluation-{i}"), content.as_bytes());
+    contents.iter().enumerate().map(hash).collect()
+}
+
+/// Returns what `snapkv` costs on the texts that choose and on those that certify.
+fn snapkv(runs: &[RunRows<'_>]) -> [Vec<f64>; 2] {
+    let model = MeasuredModel::from_runs("m", runs, 100);
+    let cell = model.cells.iter().find(|cell| cell.policy == "snapkv").unwrap();
+    [cell.choosing.kl.clone(), cell.certifying.kl.clone()]
+}
+
+#[test]
+fn texts_of_several_runs_are_different_unless_their_contents_are_equal() {
+    let (first, second) = (sweep("a", &[0.1, 0.2]), sweep("b", &[0.3, 0.5]));
+    let run = |rows, texts| RunRows { rows, timings: &[], texts };
+    let (x, y, z) = (hashes(&["x", "y"]), hashes(&["z", "w"]), hashes(&["x", "w"]));
+    let all = |runs: [RunRows<'_>; 2]| {
+        let [mut forward, [a, b]] = [snapkv(&runs), snapkv(&[runs[1], runs[0]])];
+        assert_eq!(forward, [a, b], "the order of runs does not matter");
+        let mut all = forward.each_mut().map(std::mem::take).concat();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    // Names do not identify the texts of two runs.
+    assert_eq!(all([run(&first, &x), run(&second, &y)]), [0.1, 0.2, 0.3, 0.5]);
+    assert_eq!(all([run(&first, &[]), run(&second, &[])]), [0.1, 0.2, 0.3, 0.5]);
+    // One text is the same: it has the mean of 0.1 and 0.3.
+    assert_eq!(all([run(&first, &x), run(&second, &z)]), [0.2, 0.2, 0.5]);
+    // A run that is named twice, or whose rows another run has too, counts once.
+    assert_eq!(all([run(&first, &x), run(&first, &x)]), [0.1, 0.2]);
+    let part = [&first[..1], &first[2..3]].concat();
+    assert_eq!(all([run(&first, &[]), run(&part, &[])]), [0.1, 0.2]);
+    // A row that failed does not replace one that was measured.
+    let mut failed = first.clone();
+    failed[2].error = Some("stopped".into());
+    assert_eq!(all([run(&failed, &x), run(&part, &x)]), [0.1, 0.2]);
+}
+
+#[test]
+fn seeds_of_a_text_are_averaged() {
+    let mut rows = cell("snapkv", "0.5", KvFormat::F16, &[0.1], &[0.25]);
+    for (seed, kl) in [(1, 0.5), (2, 0.75)] {
+        let mut more = cell("snapkv", "0.5", KvFormat::F16, &[0.1], &[kl]);
+        more.iter_mut().for_each(|row| row.seed = seed);
+        rows.extend(more);
+    }
+    let model = model(&rows);
+    assert_eq!(
+        (&model.cells[0].choosing.kl[..], &model.cells[0].certifying.kl[..]),
+        (&[0.1][..], &[0.5][..])
+    );
+}
+
+#[test]
+fn texts_that_choose_do_not_certify() {
+    let mut same = rows();
+    same.iter_mut().for_each(|row| row.text = row.text.replace("calibration", "evaluation"));
+    let overlapping = model(&same);
+    assert!(overlapping.notes[0].starts_with("2 texts or contexts choose"), "{:?}", overlapping.notes);
+    let (limits, memory) = (cache(600), memory());
+    let kept = advised(&overlapping, &limits).0.kept().unwrap();
+    let certificate = Certificate::new(kept.cell, &overlapping, &limits);
+    assert_eq!((certificate.texts, certificate.kl, certificate.kl_bound), (0, None, None));
+    let question = question(&overlapping, &memory, &limits);
+    let said = sentences::certainty(&question, &kept, &certificate);
+    assert_eq!(
+        said,
+        ["There are no evaluation texts besides those that chose, so nothing certifies the choice."]
+    );
+
+    // The hashes of two texts show that they are the same, although their names differ.
+    let rows = rows();
+    let text = |name: &str, content: &str| FileHash::from_bytes(name, content.as_bytes());
+    let texts = [
+        text("calibration-0", "x"),
+        text("calibration-1", "y"),
+        text("evaluation-0", "x"),
+        text("evaluation-1", "z"),
+    ];
+    let model = MeasuredModel::from_runs("m", &[RunRows { rows: &rows, timings: &[], texts: &texts }], 100);
+    let snapkv = model.cells.iter().find(|cell| cell.policy == "snapkv" && cell.budget == 0.5).unwrap();
+    assert_eq!((&snapkv.choosing.kl[..], &snapkv.certifying.kl[..]), (&[0.01, 0.02][..], &[0.06][..]));
+}
+
+/// The rows of another context or another model say so.
+#[test]
+fn sentences_name_the_context_and_the_model_of_the_rows() {
+    let mut rows = rows();
+    for experiment in ["calibration", "evaluation"] {
+        rows.push(answers("full", "1.0", experiment, 8));
+        rows.push(answers("snapkv", "0.5", experiment, 8));
+    }
+    let (model, memory) = (model(&rows), memory());
+    let losses = vec![TaskLoss { task: "recall".parse().unwrap(), share: 0.5 }];
+    let limits = Limits { losses, ..Limits::default() };
+    let question = Question { context: 1, is_own: false, ..question(&model, &memory, &limits) };
+    let advice = Advice::new(&model, &memory, &limits, bytes);
+    let sentence = sentences::answer(&question, &advice);
+    assert!(sentence.contains("on the calibration texts at 100 tokens is"), "{sentence}");
+    let other = sentences::other_models_texts(&question, &advice.kept().unwrap()).unwrap();
+    assert!(
+        other.starts_with("On 2 evaluation texts of 100 tokens, the mean KL of m is 0.0550 nats."),
+        "{other}"
+    );
+    let found =
+        missing(&question, MeasurableModel { argument: "m", reading: "", out: "o" }, &advice.answer, None);
+    let whats: Vec<&str> = found.iter().map(|missing| missing.what.as_str()).collect();
+    let expected = [
+        "m was not measured.",
+        "The rows have 100 tokens in the cache, not 1.",
+        "The contexts of recall have 100 tokens, not 1.",
+    ];
+    assert_eq!(whats, expected);
+    let fits =
+        sentences::answer(&Question { limits: &cache(FULL), ..question }, &advised(&model, &cache(FULL)).0);
+    assert!(fits.starts_with("The full cache fits as it is: 1 token of m takes"), "{fits}");
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bitkv_record::{GridRow, KvFormat, PolicyText, TimingRow, read_rows};
-use bitkv_report::advice::{Advice, Limits, MeasuredModel, Memory, built_in, compiled_form};
+use bitkv_report::advice::{
+    Advice, CellBytes, Limits, MeasuredCell, MeasuredModel, Memory, built_in, compiled_form,
+};
 
 /// Set to 1, this variable lets the test write the measurements instead of comparing them.
 const WRITE: &str = "BITKV_WRITE_ADVICE";
@@ -86,7 +88,9 @@ fn choices_hold_on_the_evaluation_texts() {
         KvFormat::Int4 => 4.0,
         _ => 16.0,
     };
-    let bytes = |kept: f64, kv| ((1 << 16) as f64 * kept * bits(kv)) as u64;
+    let bytes = |cell: &MeasuredCell| {
+        Some(CellBytes { cache: ((1 << 16) as f64 * cell.kept * bits(cell.kv)) as u64, repetition: 0 })
+    };
     for model in built_in().unwrap() {
         let mut chosen = Vec::new();
         for step in 1..=250 {

@@ -1,12 +1,11 @@
 //! The JSON document of `bitkv advise`.
 
 use bitkv_report::advice::{
-    Answer, Candidate, Certificate, LEVEL, Quality,
-    sentences::{self, Question},
+    Answer, Candidate, Certificate, FORMAT_NOTE, LEVEL, Quality, sentences::Question,
 };
 use serde_json::{Map, Value, json};
 
-use super::{Answered, RUNNERS_UP, rows::Origin};
+use super::{Answered, RUNNERS_UP};
 
 /// Returns the document. Lengths are in tokens, sizes in bytes, times in seconds, KL and NLL in nats, and
 /// budgets are fractions that are kept.
@@ -20,14 +19,17 @@ pub(super) fn document(answered: &Answered<'_>) -> Value {
     };
     let losses: Map<String, Value> =
         limits.losses.iter().map(|loss| (loss.task.to_string(), loss.share.into())).collect();
-    let missing: Vec<Value> =
-        answered.missing.iter().map(|part| json!({"what": part.what, "command": part.command})).collect();
+    let missing: Vec<Value> = answered
+        .missing
+        .iter()
+        .map(|part| json!({"what": part.what, "command": part.command, "note": FORMAT_NOTE}))
+        .collect();
     json!({
         "model": question.model,
         "context": question.context,
-        "answer": sentences::answer(question, advice),
+        "answer": answered.answer().join(" "),
         "fits": fits,
-        "peak_fits": limits.allow_peak(question.memory),
+        "peak_fits": limits.allow_peak(peak(answered)),
         "limits": {
             "memory": limits.cache_bytes,
             "total_memory": limits.total_bytes,
@@ -40,10 +42,11 @@ pub(super) fn document(answered: &Answered<'_>) -> Value {
         "certified": certificate.as_ref().map(certified),
         "rows": {
             "model": question.measured.model,
-            "of_this_model": answered.origin == Origin::Own,
+            "of_this_model": question.is_own,
             "context": question.measured.context,
         },
         "requirement": answered.requirement,
+        "left_out": advice.left_out,
         "runners_up": candidates(question, &advice.runners_up, RUNNERS_UP),
         "front": candidates(question, &advice.front, usize::MAX),
         "missing": missing,
@@ -53,6 +56,12 @@ pub(super) fn document(answered: &Answered<'_>) -> Value {
 fn choice(candidate: &Candidate<'_>) -> Value {
     let cell = candidate.cell;
     json!({"policy": cell.policy, "budget": cell.budget, "kv": cell.kv})
+}
+
+/// Returns the most bytes that are needed until the cache is compressed.
+fn peak(answered: &Answered<'_>) -> u64 {
+    let memory = answered.question.memory;
+    answered.advice.kept().map_or(memory.peak(), |candidate| candidate.peak(memory))
 }
 
 /// Returns the bytes of every part of the memory. `cache` and `total` are those after the prompt.
@@ -68,7 +77,8 @@ fn bytes(answered: &Answered<'_>) -> Value {
         ("weights", Some(memory.weight_bytes())),
         ("activations", Some(memory.activations)),
         ("full_cache", Some(memory.full_cache)),
-        ("peak", Some(memory.peak())),
+        ("repetition", answered.advice.kept().map(|candidate| candidate.repetition_bytes)),
+        ("peak", Some(peak(answered))),
         ("cache", cache),
         ("total", cache.map(|cache| memory.total(cache))),
     ];
@@ -76,17 +86,18 @@ fn bytes(answered: &Answered<'_>) -> Value {
     parts.into()
 }
 
-/// Returns the quality on the texts that choose, and the times.
+/// Returns the quality on the texts that choose, and the times if the rows are those of the user's model.
 fn expected(question: &Question<'_>, candidate: &Candidate<'_>) -> Value {
     let (cell, quality) = (candidate.cell, &candidate.cell.choosing);
+    let time = |seconds: Option<f64>| seconds.filter(|_| question.is_own);
     json!({
         "texts": quality.kl.len(),
         "kl_nats": quality.mean_kl(),
         "agreement": quality.mean_agreement(),
         "nll_difference": quality.mean_nll(),
         "tasks": tasks(quality, question.measured.reference().map(|full| &full.choosing)),
-        "plan_seconds": cell.plan_seconds,
-        "decode_seconds_per_token": cell.decode_seconds,
+        "plan_seconds": time(cell.plan_seconds),
+        "decode_seconds_per_token": time(cell.decode_seconds),
     })
 }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use bitkv_lab::memory::parameters;
 use bitkv_models::{Shape, built_in_name, find_config};
-use bitkv_record::{GridRow, TimingRow};
 use bitkv_report::{
-    RecordedRun,
+    RecordedRun, Run,
     advice::{
-        Attention, MeasuredModel, built_in, nearest,
+        Attention, MeasuredModel, RunRows, built_in, nearest,
         sentences::{self, Question},
     },
 };
@@ -80,14 +79,11 @@ fn compiled(arguments: &Arguments, shape: &Shape) -> Result<Found> {
 
 /// Returns the rows of the runs that `--from` names: those of the model, or of the only model that they have.
 fn from_runs(arguments: &Arguments, shape: &Shape) -> Result<Found> {
-    let (mut rows, mut timings): (Vec<GridRow>, Vec<TimingRow>) = (Vec::new(), Vec::new());
-    for folder in &arguments.from {
-        let recorded = RecordedRun::read(folder)?;
-        output::notes(&recorded.notes);
-        rows.extend_from_slice(recorded.run().rows);
-        timings.extend_from_slice(recorded.run().timings);
-    }
-    let mut names: Vec<&str> = rows.iter().map(|row| row.model.as_str()).collect();
+    let recorded = arguments.from.iter().map(|folder| RecordedRun::read(folder));
+    let recorded = recorded.collect::<Result<Vec<_>, _>>()?;
+    recorded.iter().for_each(|recorded| output::notes(&recorded.notes));
+    let runs: Vec<RunRows> = recorded.iter().map(RecordedRun::run).map(run_rows).collect();
+    let mut names: Vec<&str> = runs.iter().flat_map(|run| run.rows).map(|row| row.model.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     ensure!(!names.is_empty(), "--from names no run with an [[experiment]]: name one that compares policies");
@@ -101,5 +97,12 @@ fn from_runs(arguments: &Arguments, shape: &Shape) -> Result<Found> {
             shape.name
         ),
     };
-    Ok(Found { measured: MeasuredModel::new(name, &rows, &timings, arguments.context), origin })
+    let measured = MeasuredModel::from_runs(name, &runs, arguments.context);
+    output::notes(&measured.notes);
+    Ok(Found { measured, origin })
+}
+
+/// Returns what advice reads of a run.
+fn run_rows(run: Run<'_>) -> RunRows<'_> {
+    RunRows { rows: run.rows, timings: run.timings, texts: &run.manifest.texts }
 }

@@ -1,21 +1,38 @@
 //! Chooses among the measured cells of a model.
 
 use super::{Limits, MeasuredCell, MeasuredModel, Memory, TaskLoss};
-use bitkv_record::{KvFormat, ScoredTask};
+use crate::unique;
+use bitkv_record::ScoredTask;
 
-/// A cell and the bytes of its cache at the user's context length.
+/// The bytes that a cell needs at the user's context length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellBytes {
+    /// The bytes of its cache after the prompt.
+    pub cache: u64,
+    /// The bytes that the cache has besides the prompt while the policy repeats it; 0 if it does not.
+    pub repetition: u64,
+}
+
+/// A cell and the bytes that it needs at the user's context length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate<'a> {
     /// The cell.
     pub cell: &'a MeasuredCell,
     /// The bytes of its cache after the prompt.
     pub cache_bytes: u64,
+    /// The bytes that the cache has besides the prompt while the policy repeats it.
+    pub repetition_bytes: u64,
 }
 
 impl Candidate<'_> {
     /// Returns the mean KL on the texts that choose, in nats. Every cell of a model has texts.
     pub fn kl(&self) -> f64 {
         self.cell.choosing.mean_kl().unwrap_or(f64::INFINITY)
+    }
+
+    /// Returns the most bytes that are needed until the cache is compressed.
+    pub fn peak(&self, memory: &Memory) -> u64 {
+        memory.peak() + self.repetition_bytes
     }
 }
 
@@ -56,27 +73,33 @@ pub struct Advice<'a> {
     pub runners_up: Vec<Candidate<'a>>,
     /// The cells that no cell beats in both bytes and KL, from the largest cache to the smallest.
     pub front: Vec<Candidate<'a>>,
+    /// The policies that cannot run at the user's context length.
+    pub left_out: Vec<&'a str>,
 }
 
 impl<'a> Advice<'a> {
     /// Chooses the cell with the lowest KL if memory is limited, and otherwise the smallest cache. The KL and
-    /// the lost answers are those on the texts that choose. `cache_bytes` returns the bytes of a cache at the
-    /// user's context length from the fraction that is kept and the format.
+    /// the lost answers are those on the texts that choose. `bytes` returns the bytes of a cell at the user's
+    /// context length; `None` if its policy cannot run there.
     pub fn new(
         model: &'a MeasuredModel,
         memory: &Memory,
         limits: &Limits,
-        cache_bytes: impl Fn(f64, KvFormat) -> u64,
+        bytes: impl Fn(&MeasuredCell) -> Option<CellBytes>,
     ) -> Advice<'a> {
-        let candidate =
-            |cell: &'a MeasuredCell| Candidate { cell, cache_bytes: cache_bytes(cell.kept, cell.kv) };
-        let mut all: Vec<Candidate> = model.cells.iter().map(candidate).collect();
+        let candidate = |cell: &'a MeasuredCell| {
+            let CellBytes { cache, repetition } = bytes(cell)?;
+            Some(Candidate { cell, cache_bytes: cache, repetition_bytes: repetition })
+        };
+        let cannot_run = model.cells.iter().filter(|cell| bytes(cell).is_none());
+        let left_out = unique(cannot_run.map(|cell| cell.policy.as_str()));
+        let mut all: Vec<Candidate> = model.cells.iter().filter_map(candidate).collect();
         all.sort_by(|a, b| a.kl().total_cmp(&b.kl()).then(a.cache_bytes.cmp(&b.cache_bytes)));
         let front = front(&all);
         let needs_nothing = limits.has_memory() || !limits.has_quality();
         if needs_nothing && limits.allow(memory, memory.full_cache) {
             let runners_up = Vec::new();
-            return Advice { answer: Answer::Fits, runners_up, front };
+            return Advice { answer: Answer::Fits, runners_up, front, left_out };
         }
         match meeting(model, &all, memory, limits) {
             Ok(mut good) => {
@@ -84,9 +107,9 @@ impl<'a> Advice<'a> {
                     good.sort_by_key(|candidate| candidate.cache_bytes);
                 }
                 let best = good.remove(0);
-                Advice { answer: Answer::Keep(best), runners_up: good, front }
+                Advice { answer: Answer::Keep(best), runners_up: good, front, left_out }
             }
-            Err(answer) => Advice { answer, runners_up: Vec::new(), front },
+            Err(answer) => Advice { answer, runners_up: Vec::new(), front, left_out },
         }
     }
 
@@ -109,7 +132,12 @@ fn meeting<'a>(
 ) -> Result<Vec<Candidate<'a>>, Answer<'a>> {
     let smallest = all.iter().min_by_key(|candidate| candidate.cache_bytes).ok_or(Answer::NoRows)?;
     let mut good = all.to_vec();
-    good.retain(|candidate| limits.allow(memory, candidate.cache_bytes));
+    // If the prompt can be read, it must be possible to repeat it too.
+    let can_read = limits.allow_peak(memory.peak());
+    good.retain(|candidate| {
+        let can_repeat = !can_read || limits.allow_peak(candidate.peak(memory));
+        limits.allow(memory, candidate.cache_bytes) && can_repeat
+    });
     let lowest = *good.first().ok_or(Answer::NotMet(NotMet::Memory(*smallest)))?;
     good.retain(|candidate| limits.kl.is_none_or(|limit| candidate.kl() <= limit));
     if good.is_empty() {

@@ -70,8 +70,8 @@ impl Limits {
             && self.total_bytes.is_none_or(|limit| memory.total(bytes) <= limit)
     }
 
-    /// Returns whether the peak while the prompt is read meets the limit on total memory.
-    pub fn allow_peak(&self, memory: &Memory) -> bool {
-        self.total_bytes.is_none_or(|limit| memory.peak() <= limit)
+    /// Returns whether a peak of `bytes` bytes while the prompt is read meets the limit on total memory.
+    pub fn allow_peak(&self, bytes: u64) -> bool {
+        self.total_bytes.is_none_or(|limit| bytes <= limit)
     }
 }

@@ -1,11 +1,13 @@
 //! The cells of a model that can be deployed, read from rows.
 
-use super::quality::{Quality, mean};
+use super::quality::{Quality, constant_mean, mean};
+use super::units::{self, RunRows, Unit, UnitRow};
 use crate::unique;
 use bitkv_record::{
     AskedBudget, Compressor, Form, GridRow, KvFormat, PolicyRole, Positions, ScoredTask, TimingRow, When,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The rows of experiments whose names begin with this word choose; those of all others certify.
 const CALIBRATION: &str = "calibration";
@@ -27,6 +29,9 @@ pub struct MeasuredModel {
     pub has_calibration: bool,
     /// The cells, all measured on the same texts, in the order of the rows.
     pub cells: Vec<MeasuredCell>,
+    /// What is left out of the rows, as sentences.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// A policy at a budget in a KV format.
@@ -61,22 +66,42 @@ impl MeasuredCell {
 }
 
 impl MeasuredModel {
+    /// Does the same as [`MeasuredModel::from_runs`] with the rows of one run, whose texts have no hashes.
+    pub fn new(model: &str, rows: &[GridRow], timings: &[TimingRow], context: usize) -> MeasuredModel {
+        MeasuredModel::from_runs(model, &[RunRows { rows, timings, texts: &[] }], context)
+    }
+
     /// Reads the cells of `model` that can be deployed. A policy that reads what no cache can know, a control
     /// and a cell on another axis than the KV format cannot. Of several context lengths, the rows of the one
-    /// nearest to `context` tokens are used. Cells that lack texts which others have are left out, because
-    /// their means cannot be compared.
-    pub fn new(model: &str, rows: &[GridRow], timings: &[TimingRow], context: usize) -> MeasuredModel {
-        let usable: Vec<&GridRow> = rows.iter().filter(|row| row.model == model && can_deploy(row)).collect();
-        let usable = at_nearest_context(&usable, context);
-        let is_text = |row: &&&GridRow| row.task == ScoredTask::TEXT;
-        let context = usable.iter().find(is_text).map_or(0, |row| row.context_tokens);
-        let has_calibration = usable.iter().any(|row| row.experiment.starts_with(CALIBRATION));
-        let parts = if has_calibration { by_experiment(&usable) } else { by_halves(&usable) };
-        let cells = unique(usable.iter().map(|row| CellKey::new(row)));
-        let mut cells: Vec<MeasuredCell> = cells.iter().map(|key| key.cell(&parts, timings, model)).collect();
-        keep_complete(&mut cells);
+    /// nearest to `context` tokens are used. Texts that choose do not certify. Cells that lack texts which
+    /// others have are left out, because their means cannot be compared. [`MeasuredModel::notes`] says what
+    /// is left out. The order of the runs does not matter.
+    pub fn from_runs(model: &str, runs: &[RunRows<'_>], context: usize) -> MeasuredModel {
+        let runs = units::sorted(runs);
+        let mut usable = units::unit_rows(&runs, model);
+        usable.retain(|row| can_deploy(row.row));
+        keep_nearest_context(&mut usable, context);
+        let text = usable.iter().find(|row| row.row.task == ScoredTask::TEXT);
+        let context = text.map_or(0, |row| row.row.context_tokens);
+        let has_calibration = usable.iter().any(|row| calibrates(row.row));
+        let mut notes = Vec::new();
+        if has_calibration {
+            notes.extend(leave_out_overlap(&mut usable));
+        }
+        let incomplete = keep_complete(&mut usable);
+        notes.extend((incomplete > 0).then(|| {
+            format!(
+                "rows of {model}: {incomplete} cells were not measured on all texts of the others and are left out"
+            )
+        }));
+        let parts = if has_calibration { by_experiment(usable) } else { by_halves(usable) };
+        let cells = unique(parts.iter().flatten().map(|row| CellKey::new(row.row)));
+        let timings: Vec<&TimingRow> =
+            runs.iter().flat_map(|run| run.timings).filter(|row| row.model == model).collect();
+        let mut cells: Vec<MeasuredCell> = cells.iter().map(|key| key.cell(&parts, &timings)).collect();
+        cells.retain(|cell| !cell.choosing.kl.is_empty());
         share_plan_times(&mut cells);
-        MeasuredModel { model: model.to_owned(), context, has_calibration, cells }
+        MeasuredModel { model: model.to_owned(), context, has_calibration, cells, notes }
     }
 
     /// Returns the full cache in f16, with which right answers are compared; `None` if it was not measured.
@@ -99,24 +124,24 @@ impl CellKey {
     }
 
     /// Returns the cell with its rows of both parts, those that choose and those that certify.
-    fn cell(&self, parts: &[Vec<&GridRow>; 2], timings: &[TimingRow], model: &str) -> MeasuredCell {
+    fn cell(&self, parts: &[Vec<UnitRow<'_>>; 2], timings: &[&TimingRow]) -> MeasuredCell {
         let [choosing, certifying] = parts.each_ref().map(|part| self.rows(part));
-        let all = || choosing.iter().chain(&certifying);
-        let asked: Vec<f64> = all().filter_map(|row| asked_entries(row)).collect();
-        let kept: Vec<f64> = all().filter_map(|row| kept_fraction(row)).collect();
+        let all = || choosing.iter().chain(&certifying).map(|row| row.row);
+        let asked: Vec<f64> = all().filter_map(asked_entries).collect();
+        let kept: Vec<f64> = all().filter_map(kept_fraction).collect();
         let spec = all().next().map(|row| row.policy.as_str());
-        let timed: Vec<&TimingRow> = timings
+        let timed: Vec<&&TimingRow> = timings
             .iter()
-            .filter(|row| row.model == model && Some(row.policy.as_str()) == spec)
+            .filter(|row| Some(row.policy.as_str()) == spec)
             .filter(|row| row.budget == self.budget && row.axes.kv == self.kv)
             .collect();
         let plan: Vec<f64> = timed.iter().map(|row| row.plan_seconds).collect();
         let decode: Vec<f64> = timed.iter().filter_map(|row| row.decode_seconds_per_token).collect();
         MeasuredCell {
             policy: self.policy.clone(),
-            budget: constant_mean(&asked),
+            budget: constant_mean(&asked).unwrap_or(1.0),
             kv: self.kv,
-            kept: constant_mean(&kept),
+            kept: constant_mean(&kept).unwrap_or(1.0),
             choosing: Quality::new(&choosing),
             certifying: Quality::new(&certifying),
             plan_seconds: mean(&plan),
@@ -124,22 +149,19 @@ impl CellKey {
         }
     }
 
-    /// Returns the rows of the cell in the order of their texts, one for each text and depth.
-    fn rows<'a>(&self, part: &[&'a GridRow]) -> Vec<&'a GridRow> {
-        let own = part.iter().filter(|row| CellKey::new(row) == *self);
-        let mut rows: Vec<&GridRow> = own.copied().collect();
-        rows.sort_by(|a, b| unit(a).cmp(&unit(b)).then(a.depth.partial_cmp(&b.depth).unwrap_or(EQUAL)));
-        rows.dedup_by(|a, b| unit(a) == unit(b) && a.depth == b.depth);
+    /// Returns the rows of the cell in the order of their texts, depths and seeds.
+    fn rows<'a>(&self, part: &[UnitRow<'a>]) -> Vec<UnitRow<'a>> {
+        let own = part.iter().filter(|row| CellKey::new(row.row) == *self);
+        let mut rows: Vec<UnitRow> = own.cloned().collect();
+        rows.sort_by(|a, b| {
+            let depths = a.row.depth.partial_cmp(&b.row.depth).unwrap_or(EQUAL);
+            a.unit.cmp(&b.unit).then(depths).then(a.row.seed.cmp(&b.row.seed))
+        });
         rows
     }
 }
 
 const EQUAL: std::cmp::Ordering = std::cmp::Ordering::Equal;
-
-/// Returns what identifies the context of a row.
-fn unit(row: &GridRow) -> (ScoredTask, &str) {
-    (row.task, &row.text)
-}
 
 /// Returns whether a user can deploy the cell of a row, and its bytes follow from a model's shape.
 fn can_deploy(row: &GridRow) -> bool {
@@ -184,51 +206,93 @@ fn kept_fraction(row: &GridRow) -> Option<f64> {
     Some(row.kept_entries? as f64 / row.full_entries? as f64)
 }
 
-/// Returns the rows of each task whose context length is nearest to `context` tokens, as a ratio.
-fn at_nearest_context<'a>(rows: &[&'a GridRow], context: usize) -> Vec<&'a GridRow> {
+/// Keeps the rows of each task whose context length is nearest to `context` tokens, as a ratio.
+fn keep_nearest_context(rows: &mut Vec<UnitRow<'_>>, context: usize) {
     let distance = |tokens: usize| (tokens as f64 / context.max(1) as f64).ln().abs();
     let nearest = |task: ScoredTask| {
-        let lengths = rows.iter().filter(|row| row.task == task).map(|row| row.context_tokens);
+        let lengths = rows.iter().filter(|row| row.row.task == task).map(|row| row.row.context_tokens);
         lengths.min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)))
     };
-    let tasks = unique(rows.iter().map(|row| row.task));
+    let tasks = unique(rows.iter().map(|row| row.row.task));
     let chosen: Vec<_> = tasks.into_iter().map(|task| (task, nearest(task))).collect();
-    let is_chosen = |row: &&&GridRow| chosen.contains(&(row.task, Some(row.context_tokens)));
-    rows.iter().filter(is_chosen).copied().collect()
+    rows.retain(|row| chosen.contains(&(row.row.task, Some(row.row.context_tokens))));
+}
+
+/// Returns whether a row is one of a calibration experiment, which chooses.
+fn calibrates(row: &GridRow) -> bool {
+    row.experiment.starts_with(CALIBRATION)
+}
+
+/// Leaves out the rows that certify on texts and contexts that choose too. Returns a sentence if there are
+/// any.
+fn leave_out_overlap(rows: &mut Vec<UnitRow<'_>>) -> Option<String> {
+    let choosing = rows.iter().filter(|row| calibrates(row.row)).map(|row| row.unit.clone());
+    let choosing: BTreeSet<Unit> = choosing.collect();
+    let mut left_out = BTreeSet::new();
+    rows.retain(|row| {
+        let chooses_too = !calibrates(row.row) && choosing.iter().any(|unit| row.unit.may_be(unit));
+        if chooses_too {
+            left_out.insert(row.unit.clone());
+        }
+        !chooses_too
+    });
+    let number = left_out.len();
+    (number > 0).then(|| format!("{number} texts or contexts choose, so they do not certify"))
 }
 
 /// Divides rows into those of calibration experiments, which choose, and all others, which certify.
-fn by_experiment<'a>(rows: &[&'a GridRow]) -> [Vec<&'a GridRow>; 2] {
-    let (choosing, certifying) = rows.iter().partition(|row| row.experiment.starts_with(CALIBRATION));
+fn by_experiment(rows: Vec<UnitRow<'_>>) -> [Vec<UnitRow<'_>>; 2] {
+    let (choosing, certifying) = rows.into_iter().partition(|row| calibrates(row.row));
     [choosing, certifying]
 }
 
 /// Divides rows by their texts: every second one chooses, in the order of their names.
-fn by_halves<'a>(rows: &[&'a GridRow]) -> [Vec<&'a GridRow>; 2] {
-    let mut units = unique(rows.iter().map(|row| unit(row)));
-    units.sort_unstable();
-    let chooses = |row: &&&GridRow| {
-        let before = units.iter().take_while(|other| **other != unit(row));
-        before.filter(|(task, _)| *task == row.task).count().is_multiple_of(2)
+fn by_halves(rows: Vec<UnitRow<'_>>) -> [Vec<UnitRow<'_>>; 2] {
+    let units: BTreeSet<Unit> = rows.iter().map(|row| row.unit.clone()).collect();
+    let chooses = |row: &UnitRow| {
+        let before = units.range(..row.unit.clone()).filter(|unit| unit.task == row.unit.task);
+        before.count().is_multiple_of(2)
     };
-    let (choosing, certifying) = rows.iter().partition(chooses);
+    let (choosing, certifying) = rows.into_iter().partition(chooses);
     [choosing, certifying]
 }
 
-/// Keeps the cells that were measured on as many texts as any other. Right answers are compared with those of
-/// the full cache, which checks that the questions are the same.
-fn keep_complete(cells: &mut Vec<MeasuredCell>) {
-    let sizes = |cell: &MeasuredCell| (cell.choosing.kl.len(), cell.certifying.kl.len());
-    let most = cells.iter().map(sizes).fold((0, 0), |most, own| (most.0.max(own.0), most.1.max(own.1)));
-    cells.retain(|cell| most.0 > 0 && sizes(cell) == most);
+/// The texts of a cell, and whether each chooses.
+type CellTexts = BTreeSet<(bool, Unit)>;
+
+/// Keeps the cells that were measured on the most texts, and the rows of these texts. Returns the number of
+/// cells that are left out. Right answers are compared with those of the full cache, which checks that the
+/// questions are the same.
+fn keep_complete(rows: &mut Vec<UnitRow<'_>>) -> usize {
+    let cells = unique(rows.iter().map(|row| CellKey::new(row.row)));
+    let texts_of = |key: &CellKey| -> CellTexts {
+        let own = rows.iter().filter(|row| is_measured_text(row.row) && CellKey::new(row.row) == *key);
+        own.map(|row| (calibrates(row.row), row.unit.clone())).collect()
+    };
+    let with_texts = |key: CellKey| {
+        let texts = texts_of(&key);
+        (key, texts)
+    };
+    let cells: Vec<(CellKey, CellTexts)> = cells.into_iter().map(with_texts).collect();
+    // The full cache is in every run, so its texts do not say what the policies share.
+    let is_policy = |cell: &&(CellKey, CellTexts)| cell.0.policy != FULL;
+    let most = |cells: &mut dyn Iterator<Item = &(CellKey, CellTexts)>| {
+        cells.map(|(_, texts)| texts).max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).cloned()
+    };
+    let common =
+        most(&mut cells.iter().filter(is_policy)).or_else(|| most(&mut cells.iter())).unwrap_or_default();
+    let complete: Vec<&CellKey> =
+        cells.iter().filter(|(_, texts)| texts.is_superset(&common)).map(|(key, _)| key).collect();
+    rows.retain(|row| {
+        let is_common = || common.contains(&(calibrates(row.row), row.unit.clone()));
+        complete.contains(&&CellKey::new(row.row)) && (row.row.task != ScoredTask::TEXT || is_common())
+    });
+    cells.len() - complete.len()
 }
 
-/// Returns the mean of fractions, which is exact if they are equal; 1 for an empty list.
-fn constant_mean(fractions: &[f64]) -> f64 {
-    match fractions {
-        [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
-        fractions => mean(fractions).unwrap_or(1.0),
-    }
+/// Returns whether a row says how much a cell costs on a text.
+fn is_measured_text(row: &GridRow) -> bool {
+    row.task == ScoredTask::TEXT && Quality::text_values(row).is_some()
 }
 
 /// Gives all cells of a policy the longest of their times to plan: the first cell computes the scores, and

@@ -1,7 +1,9 @@
 //! What a cell costs in quality, text by text.
 
+use super::units::UnitRow;
 use bitkv_record::{GridRow, ScoredTask};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The quality of a cell on some texts and generated contexts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,33 +46,54 @@ impl TaskScores {
 }
 
 impl Quality {
-    /// Returns the quality that `rows` of one cell record. They are in the order of their texts.
-    pub(crate) fn new(rows: &[&GridRow]) -> Quality {
+    /// Returns the quality that `rows` of one cell record. They are in the order of their texts and depths. A
+    /// text that has several rows counts once, with the mean over its seeds.
+    pub(super) fn new(rows: &[UnitRow<'_>]) -> Quality {
         let mut quality = Quality::default();
-        for row in rows.iter().filter(|row| row.task == ScoredTask::TEXT) {
-            let (Some(kl), Some(agreement), Some(nll)) = (row.kl_nats, row.agreement, row.nll_difference)
-            else {
-                continue;
-            };
-            quality.kl.push(kl);
-            quality.agreement.push(agreement);
-            quality.nll.push(nll);
-        }
-        let mut context = None;
-        for row in rows.iter().filter(|row| row.task != ScoredTask::TEXT) {
-            let Some(correct) = row.correct else { continue };
-            let scores = quality.scores(row.task, row.context_tokens);
-            // A generated context has a row for each quarter of it that answers are in.
-            if context.replace((row.task, &row.text)) != Some((row.task, &row.text)) {
-                scores.correct.push(0);
-                scores.questions.push(0);
-            }
-            if let (Some(right), Some(asked)) = (scores.correct.last_mut(), scores.questions.last_mut()) {
-                *right += correct;
-                *asked += row.questions;
+        for rows in rows.chunk_by(|a, b| a.unit == b.unit) {
+            match rows[0].unit.task == ScoredTask::TEXT {
+                true => quality.push_text(rows),
+                false => quality.push_context(rows),
             }
         }
         quality
+    }
+
+    /// Returns the KL, the agreement and the increase of the NLL of a row on a text; `None` if one of them
+    /// was not measured.
+    pub(super) fn text_values(row: &GridRow) -> Option<[f64; 3]> {
+        Some([row.kl_nats?, row.agreement?, row.nll_difference?])
+    }
+
+    /// Adds the rows of one text.
+    fn push_text(&mut self, rows: &[UnitRow<'_>]) {
+        let values = |i: usize| -> Option<f64> {
+            let measured = |row: &UnitRow| Some((row.row.seed, Quality::text_values(row.row)?[i]));
+            mean_over_seeds(rows.iter().filter_map(measured))
+        };
+        if let [Some(kl), Some(agreement), Some(nll)] = [0, 1, 2].map(values) {
+            self.kl.push(kl);
+            self.agreement.push(agreement);
+            self.nll.push(nll);
+        }
+    }
+
+    /// Adds the rows of one generated context, which has a row for each quarter of it that answers are in.
+    /// The number of right answers is the mean over seeds, rounded.
+    fn push_context(&mut self, rows: &[UnitRow<'_>]) {
+        let (mut right, mut asked, mut is_measured) = (0.0, 0, false);
+        for quarter in rows.chunk_by(|a, b| a.row.depth == b.row.depth) {
+            let answers = |row: &UnitRow| Some((row.row.seed, row.row.correct? as f64));
+            let Some(correct) = mean_over_seeds(quarter.iter().filter_map(answers)) else { continue };
+            right += correct;
+            asked += quarter[0].row.questions;
+            is_measured = true;
+        }
+        if is_measured {
+            let scores = self.scores(rows[0].unit.task, rows[0].row.context_tokens);
+            scores.correct.push(f64::round(right) as usize);
+            scores.questions.push(asked);
+        }
     }
 
     /// Returns the scores of a task in contexts of `tokens` tokens, which are empty at first.
@@ -115,4 +138,21 @@ impl Quality {
 /// Returns the mean of the values; `None` if there are no values.
 pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Returns the mean over seeds of values with their seeds; `None` if there are no values. A seed that was
+/// measured several times counts once.
+fn mean_over_seeds(values: impl Iterator<Item = (u64, f64)>) -> Option<f64> {
+    let mut by_seed: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    values.for_each(|(seed, value)| by_seed.entry(seed).or_default().push(value));
+    let means: Vec<f64> = by_seed.into_values().filter_map(|values| constant_mean(&values)).collect();
+    constant_mean(&means)
+}
+
+/// Returns the mean of values, which is exact if they are equal; `None` if there are no values.
+pub(super) fn constant_mean(values: &[f64]) -> Option<f64> {
+    match values {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => Some(*first),
+        values => mean(values),
+    }
 }

@@ -8,6 +8,9 @@ use crate::format::{megabytes, percent, significant};
 use bitkv_record::ScoredTask;
 use bitkv_stats::{attainable_level, values_for_level};
 
+/// The largest share of lost answers that the answer does not mention.
+const MENTIONED_LOSS: f64 = 0.05;
+
 /// The question that advice answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
@@ -15,12 +18,16 @@ pub struct Question<'a> {
     pub model: &'a str,
     /// The tokens in the cache.
     pub context: usize,
+    /// The number of tokens that the model reads.
+    pub positions: usize,
     /// The bytes of the model at this context.
     pub memory: &'a Memory,
     /// The limits.
     pub limits: &'a Limits,
     /// The rows that decide.
     pub measured: &'a MeasuredModel,
+    /// Whether the rows are those of the user's model.
+    pub is_own: bool,
 }
 
 impl Question<'_> {
@@ -32,6 +39,17 @@ impl Question<'_> {
     /// Returns whether weights and activations leave room for a cache.
     pub fn can_fit(&self) -> bool {
         self.limits.total_bytes.is_none_or(|limit| self.memory.total(0) < limit)
+    }
+
+    /// Returns at how many tokens the texts of the rows were measured, as a part of a sentence; nothing if
+    /// they have the user's context length.
+    fn at_measured(&self) -> String {
+        self.at(self.measured.context)
+    }
+
+    /// Returns `tokens` as a part of a sentence; nothing if they are the user's context length.
+    fn at(&self, tokens: usize) -> String {
+        if tokens == self.context { String::new() } else { format!(" at {}", counted_tokens(tokens)) }
     }
 
     /// Returns what the texts that certify are called.
@@ -80,17 +98,22 @@ fn counted(number: usize, adjective: &str, noun: &str) -> String {
     format!("{number} {adjective} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Returns a number of tokens, such as `1 token`.
+pub(super) fn counted_tokens(number: usize) -> String {
+    format!("{number} token{}", if number == 1 { "" } else { "s" })
+}
+
 /// Formats a fraction as a percentage without needless decimals.
 fn part(fraction: f64) -> String {
     percent(fraction).trim_end_matches(".0").to_owned()
 }
 
 fn fits(question: &Question<'_>) -> String {
-    let Question { model, context, memory, limits, .. } = question;
-    let cache = megabytes(memory.full_cache as f64);
+    let Question { model, memory, limits, .. } = question;
+    let (cache, context) = (megabytes(memory.full_cache as f64), counted_tokens(question.context));
     if !limits.has_memory() {
         return format!(
-            "The full cache of {context} tokens of {model} takes {cache} MB in f16, which is {} % of weights, \
+            "The full cache of {context} of {model} takes {cache} MB in f16, which is {} % of weights, \
              activations and cache together. Nothing limits it, so nothing has to be evicted.",
             part(memory.full_cache as f64 / memory.peak() as f64)
         );
@@ -104,29 +127,58 @@ fn fits(question: &Question<'_>) -> String {
     ];
     let within: Vec<String> = within.into_iter().flatten().collect();
     format!(
-        "The full cache fits as it is: {context} tokens of {model} take {cache} MB in f16, and {}.",
+        "The full cache fits as it is: {context} of {model} {} {cache} MB in f16, and {}.",
+        if question.context == 1 { "takes" } else { "take" },
         within.join(", and ")
     )
 }
 
 fn keep(question: &Question<'_>, candidate: &Candidate<'_>) -> String {
-    let Question { memory, limits, measured, .. } = question;
+    let Question { memory, limits, .. } = question;
+    let kept = kept_cache(question, candidate);
+    let peak = candidate.peak(memory);
+    if limits.allow_peak(peak) {
+        return kept;
+    }
+    let [peak, limit] = [peak, limits.total_bytes.unwrap_or(0)].map(|bytes| megabytes(bytes as f64));
+    format!(
+        "The peak does not fit: the cache is whole while the prompt is read, which takes {peak} MB, and --total-memory \
+         allows {limit} MB. Only the state after the prompt would fit. {kept}"
+    )
+}
+
+/// Returns what the cell keeps and what that costs.
+fn kept_cache(question: &Question<'_>, candidate: &Candidate<'_>) -> String {
+    let Question { memory, measured, .. } = question;
     let [cache, full] = [candidate.cache_bytes, memory.full_cache].map(|bytes| megabytes(bytes as f64));
+    if candidate.cell.is_reference() {
+        return format!(
+            "Of the measured caches, only the full cache in f16 meets the limits on quality: it takes {full} MB."
+        );
+    }
     let mut text = format!(
-        "Keep {}: the cache takes {cache} MB instead of {full} MB, and the mean KL of {} on the {} texts is {} nats.",
+        "Keep {}: the cache takes {cache} MB instead of {full} MB, and the mean KL of {} on the {} texts{} is {} nats",
         described(candidate),
         measured.model,
         question.choosing_texts(),
+        question.at_measured(),
         significant(candidate.kl(), 3)
     );
-    if !limits.allow_peak(memory) {
-        text += &format!(
-            " Only the state after the prompt fits: the cache is whole while the prompt is read, and that peak of {} MB \
-             is above --total-memory.",
-            megabytes(memory.peak() as f64)
-        );
+    for (task, share) in lost_answers(question, candidate) {
+        let tokens = candidate.cell.choosing.task(task).map_or(0, |scores| scores.tokens);
+        text +=
+            &format!("; {} % of the right answers to {task} are lost{}", percent(share), question.at(tokens));
     }
-    text
+    text + "."
+}
+
+/// Returns the tasks that lose a larger share of the right answers than [`MENTIONED_LOSS`], with that share.
+fn lost_answers(question: &Question<'_>, candidate: &Candidate<'_>) -> Vec<(ScoredTask, f64)> {
+    let Some(full) = question.measured.reference() else { return Vec::new() };
+    let quality = &candidate.cell.choosing;
+    let lost = |task| quality.loss(task, &full.choosing).map(|share| (task, share));
+    let all = quality.tasks.iter().filter_map(|scores| lost(scores.task));
+    all.filter(|(_, share)| *share > MENTIONED_LOSS).collect()
 }
 
 fn not_met(question: &Question<'_>, reason: &NotMet<'_>) -> String {
@@ -156,17 +208,23 @@ fn not_met(question: &Question<'_>, reason: &NotMet<'_>) -> String {
             )
         }
         NotMet::Kl(lowest) => format!(
-            "{which} meets --max-kl {}: the lowest mean KL has {}, {} nats.",
+            "{which} meets --max-kl {}: the lowest mean KL{} has {}, {} nats.",
             limits.kl.unwrap_or(0.0),
+            question.at_measured(),
             described(lowest),
             significant(lowest.kl(), 3)
         ),
         NotMet::Loss(least, loss) => {
             let limit = limits.losses.iter().find(|limit| limit.task == loss.task);
             format!(
-                "{which} meets --max-loss {}={} %: the fewest answers are lost with {}, {} %.",
+                "{which} meets --max-loss {}={} %: the fewest answers{} are lost with {}, {} %.",
                 loss.task,
                 part(limit.map_or(0.0, |limit| limit.share)),
+                least
+                    .cell
+                    .choosing
+                    .task(loss.task)
+                    .map_or(String::new(), |scores| question.at(scores.tokens)),
                 described(least),
                 percent(loss.share)
             )
@@ -186,6 +244,36 @@ pub fn other_model(question: &Question<'_>, measured: Attention) -> String {
     )
 }
 
+/// Returns the sentence about the policies that cannot run; `None` if all can.
+pub fn left_out(question: &Question<'_>, advice: &Advice<'_>) -> Option<String> {
+    let (be, repeat) = match advice.left_out.len() {
+        0 => return None,
+        1 => ("is", "it repeats"),
+        _ => ("are", "they repeat"),
+    };
+    Some(format!(
+        "{} {be} left out, because {repeat} the prompt before anything is evicted: {} has {} positions, and after {} too \
+         few are left.",
+        advice.left_out.join(", "),
+        question.model,
+        question.positions,
+        counted_tokens(question.context)
+    ))
+}
+
+/// Returns what the rows of another model than the user's say on the texts that certify.
+pub fn other_models_texts(question: &Question<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    let quality = &candidate.cell.certifying;
+    Some(format!(
+        "On {} of {}, the mean KL of {} is {} nats. That is not a bound for {}.",
+        counted(quality.kl.len(), question.certifying_texts(), "text"),
+        counted_tokens(question.measured.context),
+        question.measured.model,
+        significant(quality.mean_kl()?, 3),
+        question.model
+    ))
+}
+
 /// Returns how sure the choice is.
 pub fn certainty(
     question: &Question<'_>,
@@ -195,12 +283,14 @@ pub fn certainty(
     let [chose, certify] = [question.choosing_texts(), question.certifying_texts()];
     let (chosen, texts) = (candidate.cell.choosing.kl.len(), certificate.texts);
     let Some(kl) = certificate.kl else {
-        return vec![format!("There are no {certify} texts, so nothing certifies the choice.")];
+        return vec![format!(
+            "There are no {certify} texts besides those that chose, so nothing certifies the choice."
+        )];
     };
     let mut sentences = vec![format!(
-        "The choice was made on {} of {} tokens. On {}, which had no part in it, the mean KL is {} nats.",
+        "The choice was made on {} of {}. On {}, which had no part in it, the mean KL is {} nats.",
         counted(chosen, chose, "text"),
-        question.measured.context,
+        counted_tokens(question.measured.context),
         counted(texts, certify, "text"),
         significant(kl, 3)
     )];
@@ -212,10 +302,10 @@ pub fn certainty(
     }
     sentences.extend(certificate.tasks.iter().map(|task| {
         format!(
-            "In {} of {} with {} tokens, it has {} right answers to {} questions; the full cache has {}.",
+            "In {} of {} with {}, it has {} right answers to {} questions; the full cache has {}.",
             counted(task.contexts, certify, "context"),
             task.task,
-            task.tokens,
+            counted_tokens(task.tokens),
             task.correct,
             task.questions,
             task.full_correct

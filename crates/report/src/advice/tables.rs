@@ -1,6 +1,9 @@
 //! Tables of advice: where the memory is, and what the measured caches cost.
 
-use super::{Candidate, sentences::Question};
+use super::{
+    Candidate,
+    sentences::{Question, counted_tokens},
+};
 use crate::format::{megabytes, optional, percent, significant};
 use crate::table::Table;
 use crate::unique;
@@ -12,15 +15,17 @@ const TASKS: usize = 2;
 /// Returns where the memory is: while the prompt is read, and after it with the cache of `kept`.
 pub fn memory(question: &Question<'_>, kept: Option<&Candidate<'_>>) -> Table {
     let memory = question.memory;
-    let caption = format!("{}: memory at {} tokens", question.model, question.context);
+    let caption = format!("{}: memory at {}", question.model, counted_tokens(question.context));
     let titles = match kept {
         Some(_) => "part|>while the prompt is read, MB|>%|>after it, MB|>%",
         None => "part|>MB|>%",
     };
     let mut table = Table::titled(caption, titles);
     let after = kept.map(|kept| kept.cache_bytes);
+    let repetition = kept.map_or(0, |kept| kept.repetition_bytes);
+    let peak = memory.peak() + repetition;
     let totals: Vec<u64> =
-        [Some(memory.peak()), after.map(|cache| memory.total(cache))].into_iter().flatten().collect();
+        [Some(peak), after.map(|cache| memory.total(cache))].into_iter().flatten().collect();
     let mut push = |name: &str, bytes: [Option<u64>; 2]| {
         let parts = bytes.into_iter().flatten().zip(&totals);
         let cells =
@@ -31,22 +36,25 @@ pub fn memory(question: &Question<'_>, kept: Option<&Candidate<'_>>) -> Table {
         push(name, [Some(*bytes), after.map(|_| *bytes)]);
     }
     push("activations", [Some(memory.activations), after.map(|_| memory.activations)]);
-    push("KV cache", [Some(memory.full_cache), after]);
-    push("total", [Some(memory.peak()), after.map(|cache| memory.total(cache))]);
+    push("KV cache", [Some(memory.full_cache + repetition), after]);
+    push("total", [Some(peak), after.map(|cache| memory.total(cache))]);
     table.note("MB = 10^6 bytes. The cache is whole and in f16 while the prompt is read. Activations are one vector per token.");
+    if let Some(kept) = kept.filter(|_| repetition > 0) {
+        table.note(format!(
+            "While {} repeats the prompt, the cache has {} MB more, which are counted.",
+            kept.cell.policy,
+            megabytes(repetition as f64)
+        ));
+    }
     table
 }
 
 /// Returns what the caches cost on the texts that certify, one row each. Times are shown only if the rows are
 /// those of the user's own model.
-pub fn costs(
-    question: &Question<'_>,
-    caption: &str,
-    candidates: &[Candidate<'_>],
-    with_times: bool,
-) -> Table {
+pub fn costs(question: &Question<'_>, caption: &str, candidates: &[Candidate<'_>]) -> Table {
     let tasks = shown_tasks(question, candidates);
-    let with_times = with_times && candidates.iter().any(|candidate| candidate.cell.plan_seconds.is_some());
+    let with_times =
+        question.is_own && candidates.iter().any(|candidate| candidate.cell.plan_seconds.is_some());
     let [chose, certify] = [question.choosing_texts(), question.certifying_texts()];
     let mut titles = format!(
         "policy|>kept %|KV|>cache MB|>times smaller|>KL, {chose}|>KL, {certify}|>agreement %|>NLL increase"
@@ -64,19 +72,19 @@ pub fn costs(
         table.row(candidate.cell.policy.clone(), cells);
     }
     table.note(format!(
-        "KL and NLL are in nats. Every column except the KL of {chose} texts is measured on {certify} texts. The rows have {} \
-         tokens in the cache.",
-        question.measured.context
+        "KL and NLL are in nats. Every column except the KL of {chose} texts is measured on {certify} texts. The rows have {} in \
+         the cache.",
+        counted_tokens(question.measured.context)
     ));
     for scores in
         tasks.iter().filter_map(|task| candidates.iter().find_map(|c| c.cell.certifying.task(*task)))
     {
-        table.note(format!("The contexts of {} have {} tokens.", scores.task, scores.tokens));
+        table.note(format!("The contexts of {} have {}.", scores.task, counted_tokens(scores.tokens)));
     }
     if with_times {
         table.note(format!(
-            "Times are those of the machine that measured the rows, at {} tokens.",
-            question.measured.context
+            "Times are those of the machine that measured the rows, at {}.",
+            counted_tokens(question.measured.context)
         ));
     }
     table
@@ -84,7 +92,7 @@ pub fn costs(
 
 /// Returns the cells of a row from the kept fraction to the increase of the NLL.
 fn quality_cells(question: &Question<'_>, candidate: &Candidate<'_>) -> Vec<String> {
-    let Candidate { cell, cache_bytes } = candidate;
+    let Candidate { cell, cache_bytes, .. } = candidate;
     let nats = |value: Option<f64>| optional(value, |value| significant(value, 3));
     vec![
         percent(cell.kept),
