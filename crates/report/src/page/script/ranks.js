@@ -29,6 +29,8 @@ class Ranks {
     const controls = keys.map((key, i) => {
       const options = [...new Set(this.fitting(keys.slice(0, i)).map((board) => board[key]))];
       if (key === "budget") options.sort(byBudget);
+      // Models without variants are first.
+      if (key === "model") options.sort((a, b) => Number(a.includes(", ")) - Number(b.includes(", ")));
       this.chosen[key] = options[place(options, this.chosen[key])];
       return choice(labels[key], options, options.indexOf(this.chosen[key]), (index) => {
         this.chosen[key] = options[index];
