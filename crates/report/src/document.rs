@@ -34,10 +34,17 @@ pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
 /// Returns all files of a report, with their names in the run folder: figures, Markdown, HTML and, if the
 /// definition has claims, `verification.json`.
 pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
-    let document = full_report(run);
-    let texts = [("report.md", render::markdown(&document)), ("report.html", page::html(run))];
-    let mut files = document.figures();
-    files.extend(texts.map(|(name, text)| (name.to_owned(), text)));
+    // The page and the Markdown report take equally long, and neither needs the other.
+    let (mut files, page) = std::thread::scope(|scope| {
+        let page = scope.spawn(|| page::html(run));
+        let document = full_report(run);
+        let markdown = ("report.md".to_owned(), render::markdown(&document));
+        let mut files = document.figures();
+        files.push(markdown);
+        (files, page.join())
+    });
+    let page = page.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    files.push(("report.html".into(), page));
     if !run.definition.claims.is_empty() {
         files.push(("verification.json".into(), claims::verification(run).to_json()));
     }

@@ -297,6 +297,73 @@ fn scores_of_heads_equal_the_means_over_texts() {
 }
 
 #[test]
+fn answers_by_depth_equal_the_rows() {
+    let recorded = committed("retrieval-2");
+    let run = recorded.run();
+    let maps = figures(&render_html(&run), "depths");
+    let mut compared = 0;
+    for panel in maps[0]["panels"].as_array().unwrap() {
+        let (model, task) = panel["name"].as_str().unwrap().split_once(": ").unwrap();
+        for own in panel["policies"].as_array().unwrap() {
+            let name = own["name"].as_str().unwrap();
+            let bare = name.split(" (").next().unwrap().replace(" †", "");
+            for (band, cells) in own["bands"].as_array().unwrap().iter().enumerate() {
+                for (cell, column) in
+                    cells.as_array().unwrap().iter().zip(panel["columns"].as_array().unwrap())
+                {
+                    let (tokens, budget) = column.as_str().unwrap().split_once(" tokens, budget ").unwrap();
+                    let (tokens, mut budget): (usize, AskedBudget) =
+                        (tokens.parse().unwrap(), budget.parse().unwrap());
+                    if bare == "full" {
+                        budget = AskedBudget::FULL;
+                    }
+                    let wanted = |row: &&GridRow| {
+                        let is_cell = row.model == model && policy(row) == bare && row.budget == budget;
+                        let is_task = row.task.to_string() == task && row.context_tokens == tokens;
+                        let is_here = |depth: f64| ((4.0 * depth) as usize).min(3) == band;
+                        is_cell && is_task && row.depth.is_some_and(is_here)
+                    };
+                    let rows: Vec<&GridRow> = run.rows.iter().filter(wanted).collect();
+                    let Some(found) = cell.as_array() else {
+                        assert!(rows.is_empty());
+                        continue;
+                    };
+                    // If a policy sees the question, every question of a context has a row of its own. A
+                    // context counts with the share of all of its questions, and each draw of it counts
+                    // alike.
+                    let mut contexts: BTreeMap<(&str, u64), (usize, usize)> = BTreeMap::new();
+                    for row in &rows {
+                        let context = if task.ends_with("-aware") {
+                            row.text.rsplit_once('-').unwrap().0
+                        } else {
+                            &row.text
+                        };
+                        let sums = contexts.entry((context, row.seed)).or_default();
+                        *sums = (sums.0 + row.correct.unwrap(), sums.1 + row.questions);
+                    }
+                    let mut texts: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+                    for ((context, _), (correct, asked)) in &contexts {
+                        texts.entry(context).or_default().push(*correct as f64 / *asked as f64);
+                    }
+                    let means: Vec<f64> =
+                        texts.values().map(|own| own.iter().sum::<f64>() / own.len() as f64).collect();
+                    assert_near(found[0].as_f64().unwrap(), means.iter().sum::<f64>() / means.len() as f64);
+                    let seed = rows[0].seed;
+                    let asked: usize = contexts
+                        .iter()
+                        .filter(|((_, own), _)| texts.len() == contexts.len() || *own == seed)
+                        .map(|(_, (_, asked))| asked)
+                        .sum();
+                    assert_eq!(found[1], asked, "{name}, {column}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+#[test]
 fn memory_equals_the_rows() {
     let recorded = committed("verify-2");
     let run = recorded.run();
