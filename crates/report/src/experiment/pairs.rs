@@ -132,36 +132,47 @@ pub(super) fn task_table(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, captio
         [budget.to_string()].into_iter().chain(verdict)
     });
     let mut table = DifferenceTable::new(Table::with_number_columns(title, "task", titles));
-    for own in asked.pairs {
-        let mut is_first = true;
-        for (task, slice) in tasks {
-            for pair in measured_pairs(slice, std::slice::from_ref(own)).0 {
-                if std::mem::take(&mut is_first) {
-                    table.group(pair.label.clone());
-                }
-                let cells = budgets.iter().map(|budget| {
-                    Cell::new(ACCURACY, slice.difference([pair.a, pair.b], *budget, &ACCURACY), margin)
-                });
-                table.row(task.clone(), cells);
-            }
+    for (label, measured) in pairs_by_task(tasks, asked) {
+        table.group(label);
+        for (task, slice, pair) in measured {
+            let cells = budgets.iter().map(|budget| {
+                Cell::new(ACCURACY, slice.difference([pair.a, pair.b], *budget, &ACCURACY), margin)
+            });
+            table.row(task.to_owned(), cells);
         }
     }
     table
+}
+
+/// A pair with the task that it was measured on.
+type OnTask<'t, 'a> = (&'t str, &'t Slice<'a>, Pair<'a>);
+
+/// Returns the pairs of the definition that were measured on tasks: the label of each, and where it was
+/// measured.
+fn pairs_by_task<'t, 'a>(
+    tasks: &'t [(String, Slice<'a>)],
+    asked: Asked<'_>,
+) -> Vec<(String, Vec<OnTask<'t, 'a>>)> {
+    let on_task = |own: &(String, String), (task, slice): &'t (String, Slice<'a>)| {
+        let (pairs, _) = measured_pairs(slice, std::slice::from_ref(own));
+        pairs.into_iter().map(move |pair| (&**task, slice, pair))
+    };
+    let group = |own| {
+        let measured: Vec<OnTask<'t, 'a>> = tasks.iter().flat_map(|task| on_task(own, task)).collect();
+        let label = measured.first().map(|(_, _, pair)| pair.label.clone())?;
+        Some((label, measured))
+    };
+    asked.pairs.iter().filter_map(group).collect()
 }
 
 /// Returns the table of changed answers, with the same groups, rows and columns, or `None` if it has no rows.
 fn changed_answers(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, caption: &str) -> Option<Table> {
     let budgets = budgets_of(tasks);
     let mut changes = flips::PairTable::new(caption, &budgets);
-    for own in asked.pairs {
-        let mut is_first = true;
-        for (task, slice) in tasks {
-            for pair in measured_pairs(slice, std::slice::from_ref(own)).0 {
-                if std::mem::take(&mut is_first) {
-                    changes.group(&pair.label);
-                }
-                changes.row(task, slice, [pair.a, pair.b]);
-            }
+    for (label, measured) in pairs_by_task(tasks, asked) {
+        changes.group(&label);
+        for (task, slice, pair) in measured {
+            changes.row(task, slice, [pair.a, pair.b]);
         }
     }
     changes.finish()

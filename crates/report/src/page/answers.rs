@@ -5,7 +5,8 @@ use super::data::{BoardData, ForestPanel, ForestRow, RankData};
 use crate::claims::Claim;
 use crate::escape::{html as escape, slug};
 use crate::experiment::{self, Interactive};
-use crate::format::significant;
+use crate::format::{estimate, significant};
+use crate::interval::Estimate;
 use crate::kinds::Kinds;
 use crate::sections::{because, counts};
 use crate::{Run, unique};
@@ -177,18 +178,15 @@ fn number(row: &ForestRow) -> String {
         [Some(low), Some(high)] => Some((low, high)),
         _ => None,
     };
-    let value = with_interval(row.value, interval, factor);
+    let value = scaled(row.value, interval, factor);
     let verdict = if row.verdict.contains(" after ") { format!(": {}", row.verdict) } else { String::new() };
     let counted = if row.measure.contains(": ") { "contexts" } else { "texts" };
     format!("{} at {}: {value} {unit} on {} {counted}{verdict}.", row.measure, row.budget, row.n)
 }
 
-/// Prints a value times a factor, with its interval if it has one.
-fn with_interval(value: f64, interval: Option<(f64, f64)>, factor: f64) -> String {
-    let print = |value: f64| significant(factor * value, 3);
-    let interval =
-        interval.map_or_else(String::new, |(low, high)| format!(" [{}, {}]", print(low), print(high)));
-    format!("{}{interval}", print(value))
+/// Prints an estimate times a factor.
+fn scaled(value: f64, interval: Option<(f64, f64)>, factor: f64) -> String {
+    estimate(Some(Estimate { value, interval }), |value| significant(factor * value, 3))
 }
 
 /// Returns the best policy on each board of an experiment: on texts or, without texts, on its tasks.
@@ -213,7 +211,7 @@ fn best_answer(board: &BoardData, experiment: &str) -> Option<Answer> {
     let difference = if board.unit.is_empty() { "percentage points" } else { &board.unit };
     let print = |values: &[Option<f64>]| {
         let interval = values.get(1).copied().flatten().zip(values.get(2).copied().flatten());
-        values.first().copied().flatten().map(|value| with_interval(value, interval, factor))
+        values.first().copied().flatten().map(|value| scaled(value, interval, factor))
     };
     let task = if board.task == "text" { String::new() } else { format!(" of {}", board.task) };
     let counted = if board.task == "text" { "texts" } else { "contexts" };

@@ -7,7 +7,7 @@ use super::figures::Figures;
 use super::rows::packed_json;
 use super::shell::{Section, page};
 use crate::escape::html as escape;
-use crate::experiment::{self};
+use crate::experiment;
 use crate::kinds::Kinds;
 use crate::{Run, claims, sections, unique};
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::data::rounded;
 
-/// The columns that identify a row, in the order of the table.
-const IDENTIFYING: [&str; 13] = [
+/// The columns that are kept as texts: those that identify a row, and its error.
+const TEXTS: [&str; 14] = [
     "experiment",
     "model",
     "written",
@@ -26,6 +26,7 @@ const IDENTIFYING: [&str; 13] = [
     "text",
     "context_tokens",
     "seed",
+    "error",
 ];
 /// The most rows that a page holds. More would make it larger than a browser opens at once.
 pub(super) const MOST: usize = 60_000;
@@ -50,13 +51,15 @@ pub(super) fn packed_json(document: &Value) -> Option<String> {
 
 /// Returns a column, or `None` if it neither identifies a row nor has a measured value.
 fn packed_column(column: &Column<GridRow>, rows: &[GridRow]) -> Option<Value> {
-    if IDENTIFYING.contains(&column.name) || column.name == "error" {
+    if TEXTS.contains(&column.name) {
         return texts(column, rows);
     }
-    let measure = column.measure.filter(|measure| measure.better != Better::Neither);
+    let measure = column.measure.filter(|measure| measure.better != Better::Neither)?;
     let values: Vec<Option<f64>> = rows.iter().map(|row| (column.get)(row).number().map(rounded)).collect();
-    let measure = measure.filter(|_| values.iter().any(Option::is_some))?;
-    Some(json!({"name": column.name, "title": measure.title, "values": values}))
+    values
+        .iter()
+        .any(Option::is_some)
+        .then(|| json!({"name": column.name, "title": measure.title, "values": values}))
 }
 
 /// Returns a column of texts as places in the list of its distinct texts, or `None` if all are equal.
