@@ -159,6 +159,8 @@ fn another_definition_and_other_shards_are_refused() {
 #[test]
 fn what_slurm_refuses_is_quoted_and_leaves_nothing() {
     let place = cluster();
+    let late = [&SUBMIT[..], &["--time", "2", "--signal-before", "120"]].concat();
+    refuses(&place, command(&place, &late), "--signal-before 120: the time limit is 120 s");
     stub(
         &place,
         "sbatch",
@@ -178,8 +180,6 @@ fn what_slurm_refuses_is_quoted_and_leaves_nothing() {
     let mut without = command(&place, &SUBMIT);
     without.env("PATH", place.path("texts"));
     refuses(&place, without, "the program sbatch was not found: use a machine on which Slurm is installed");
-    let late = [&SUBMIT[..], &["--time", "2", "--signal-before", "120"]].concat();
-    refuses(&place, command(&place, &late), "--signal-before 120: the time limit is 120 s");
     stub(&place, "sbatch", "echo hello");
     stub(&place, "scontrol", "exit 1");
     let unclear = command(&place, &SUBMIT).output().unwrap();

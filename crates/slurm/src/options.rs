@@ -31,7 +31,7 @@ pub struct Options {
     pub restarts: usize,
     /// More options of `sbatch` for the tasks: `--name` or `--name=value`.
     pub sbatch: Vec<String>,
-    /// Whether shards save what they measured of a context, so that they resume within it.
+    /// Whether the shards share prefilled contexts and entropies in the folder `snapshots`.
     pub snapshots: bool,
 }
 

@@ -47,8 +47,7 @@ pub(super) struct ResourceArguments {
     /// Another option of sbatch for the tasks, such as --sbatch=--gres=gpu:1. Repeat the option for several.
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     sbatch: Vec<String>,
-    /// Do not save snapshots of contexts. A stopped shard then computes the context that it was measuring
-    /// again.
+    /// Do not share prefilled contexts and entropies among the shards in the folder `snapshots`.
     #[arg(long)]
     no_snapshots: bool,
 }

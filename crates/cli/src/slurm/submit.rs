@@ -21,8 +21,8 @@ pub(super) struct Arguments {
     /// The definition: a TOML file, or the name of one in `experiments/`.
     definition: PathBuf,
     /// The number of shards, which is the number of tasks of the array.
-    #[arg(long, value_name = "N")]
-    shards: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    shards: u32,
     /// The merged run [default: runs/NAME of the definition]. Shards, scripts and logs are in DIR.shards.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -33,9 +33,15 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
+impl Arguments {
+    /// Returns the number of shards.
+    fn shards(&self) -> usize {
+        self.shards as usize
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, as_json: bool, registry: &Registry) -> Result<()> {
     for (option, number) in [
-        ("--shards", Some(arguments.shards)),
         ("--cpus", Some(arguments.resources.cpus())),
         ("--array-limit", arguments.resources.options().array_limit),
     ] {
@@ -69,7 +75,7 @@ fn check_earlier(
     }
     if let Some(record) = earlier {
         let (sha256, _) = sha256_file(definition)?;
-        record.check_same(&definition.display().to_string(), &sha256, arguments.shards)?;
+        record.check_same(&definition.display().to_string(), &sha256, arguments.shards())?;
     }
     if arguments.dry_run {
         return Ok(());
@@ -79,8 +85,8 @@ fn check_earlier(
         bail!(Error::StillQueued { out: name, tasks });
     }
     match Slurm.highest_task() {
-        Some(allowed) if arguments.shards > allowed => {
-            bail!(Error::TooManyShards { shards: arguments.shards, allowed })
+        Some(allowed) if arguments.shards() > allowed => {
+            bail!(Error::TooManyShards { shards: arguments.shards(), allowed })
         }
         _ => Ok(()),
     }
@@ -99,11 +105,11 @@ fn submission(
     let plan = plan(&grid, arguments.shards, arguments.resources.cpus())?;
     let options = arguments.resources.options();
     options.check(&plan)?;
-    let is_unfinished = |shard: &usize| !layout.is_finished(*shard, arguments.shards);
+    let is_unfinished = |shard: &usize| !layout.is_finished(*shard, arguments.shards());
     Ok(Submission {
         program: env::current_exe().context("cannot find the path of this program")?,
         directory: env::current_dir().context("cannot find the working directory")?,
-        unfinished: (1..=arguments.shards).filter(is_unfinished).collect(),
+        unfinished: (1..=arguments.shards()).filter(is_unfinished).collect(),
         definition,
         layout,
         plan,
