@@ -43,7 +43,9 @@ mod random;
 mod report;
 mod run;
 mod shards;
+mod slurm;
 mod sweep;
+mod threads;
 mod trace;
 mod train;
 mod verbosity;
@@ -208,6 +210,16 @@ commands! {
         "bitkv merge runs/sinks runs/sinks.shards" => "Merge all shards in a folder, and write the report.",
         "bitkv merge runs/sinks runs/sinks.shards --check" => "Say what is missing, and write nothing.",
     ];
+    /// Submit the shards of a run to Slurm, show their status, or cancel them.
+    ///
+    /// `submit` writes two scripts and submits them: a job array with one shard in every task, and a job that
+    /// merges the shards into one run. A task stops before its time limit, is put into the queue again and
+    /// resumes. `submit` with the same run submits only the shards that are not finished.
+    Slurm = slurm(registry), "submit FILE --shards N", [
+        "bitkv slurm submit experiments/sinks.toml --shards 8 --partition main --dry-run" =>
+            "Print the scripts for 8 shards, and submit nothing.",
+        "bitkv slurm status runs/sinks" => "Show the state of every shard that was submitted.",
+    ];
     /// Rank the policies of all runs in a folder by measure, budget and model, on one page.
     ///
     /// The page shows losers and negative results too. It needs no network and no other files.
@@ -290,6 +302,7 @@ pub fn command_line() -> clap::Command {
 pub fn main(registry: &Registry) -> ExitCode {
     bitkv_bytes::keep_freed_memory();
     colour::begin();
+    threads::limit_to_task();
     let matches = command_line().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.verbosity.apply(&mut command_line()).unwrap_or_else(|error| error.exit());

@@ -7,7 +7,7 @@ use clap::{Arg, Command};
 /// Returns the command line with the parsers of this file for every option that takes a number. A negative
 /// number is then a value, which the parser refuses, and not an unknown option.
 pub(crate) fn with_number_parsers(command: Command) -> Command {
-    command.mut_subcommands(|subcommand| subcommand.mut_args(with_parser))
+    command.mut_subcommands(|subcommand| with_number_parsers(subcommand.mut_args(with_parser)))
 }
 
 fn with_parser(argument: Arg) -> Arg {
