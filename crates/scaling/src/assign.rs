@@ -2,23 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-/// A load in seconds with a total order.
-#[derive(Clone, Copy, PartialEq)]
-struct Load(f64);
-
-impl Eq for Load {}
-
-impl PartialOrd for Load {
-    fn partial_cmp(&self, other: &Load) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Load {
-    fn cmp(&self, other: &Load) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
+use crate::time::Time;
 
 /// Returns the contexts of each shard, in the order of the run. `estimates` has the estimated seconds of each
 /// context. Among equals the first context and the first shard win, so that every process finds the same
@@ -27,11 +11,12 @@ pub fn assign(estimates: &[f64], shards: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..estimates.len()).collect();
     order.sort_by(|a, b| estimates[*b].total_cmp(&estimates[*a]).then(a.cmp(b)));
     let mut owned = vec![Vec::new(); shards];
-    let mut loads: BinaryHeap<Reverse<(Load, usize)>> = (0..shards).map(|i| Reverse((Load(0.0), i))).collect();
+    let mut loads: BinaryHeap<Reverse<(Time, usize)>> =
+        (0..shards).map(|i| Reverse((Time(0.0), i))).collect();
     for context in order {
         let Some(Reverse((load, shard))) = loads.pop() else { break };
         owned[shard].push(context);
-        loads.push(Reverse((Load(load.0 + estimates[context]), shard)));
+        loads.push(Reverse((Time(load.0 + estimates[context]), shard)));
     }
     owned.iter_mut().for_each(|contexts| contexts.sort_unstable());
     owned

@@ -43,8 +43,7 @@ pub fn count(path: &Path, csv: impl Read) -> Result<Work> {
         let cell = cell_work(&shape, &row);
         let tokens = row.context_tokens.to_string();
         let key = [row.experiment, row.model + &row.form, row.task, row.text, tokens];
-        let context =
-            contexts.entry(key).or_insert_with(|| prefill_work(&shape, row.context_tokens));
+        let context = contexts.entry(key).or_insert_with(|| prefill_work(&shape, row.context_tokens));
         *context += cell;
     }
     let mut all = Work::default();

@@ -18,7 +18,8 @@ pub fn non_negative(rows: &[Vec<f64>], values: &[f64]) -> Vec<f64> {
     let width = rows.first().map_or(0, Vec::len);
     assert!(width <= MOST_COEFFICIENTS && rows.iter().all(|row| row.len() == width));
     // Operations and bytes differ by ten powers of ten: columns are scaled so that pivots can be compared.
-    let scales: Vec<f64> = (0..width).map(|j| rows.iter().map(|row| row[j].abs()).fold(0.0, f64::max)).collect();
+    let scales: Vec<f64> =
+        (0..width).map(|j| rows.iter().map(|row| row[j].abs()).fold(0.0, f64::max)).collect();
     let mut subsets: Vec<u32> = (0..1u32 << width).collect();
     subsets.sort_by_key(|subset| (subset.count_ones(), *subset));
     let mut best = (sum_of_squares(rows, values, &vec![0.0; width]), vec![0.0; width]);
