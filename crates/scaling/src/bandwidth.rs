@@ -7,8 +7,8 @@ use crate::time::Time;
 /// Transfers in progress. All have the same rate: that of a node's link, or an even share of the file system
 /// if that is less.
 ///
-/// Because all rates are equal, one clock of bytes serves all transfers: it advances by the bytes that each of
-/// them has moved, and a transfer ends when the clock has advanced by its size.
+/// Because all rates are equal, one clock of bytes serves all transfers: it advances by the bytes that each
+/// of them has moved, and a transfer ends when the clock has advanced by its size.
 pub(crate) struct Bandwidth {
     total: f64,
     of_a_node: f64,
@@ -35,7 +35,7 @@ impl Bandwidth {
         self.now = now;
     }
 
-    /// Starts a transfer of `bytes` bytes at second `now`. The attempt tells transfers of one node apart.
+    /// Starts a transfer of `bytes` bytes at second `now`. The attempt distinguishes transfers of one node.
     pub(crate) fn start(&mut self, now: f64, node: usize, attempt: u32, bytes: f64) {
         self.advance(now);
         self.active += 1;

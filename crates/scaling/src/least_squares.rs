@@ -47,13 +47,13 @@ fn solve(rows: &[Vec<f64>], values: &[f64], columns: &[usize], scales: &[f64]) -
     if columns.iter().any(|j| scales[*j] == 0.0) {
         return None;
     }
-    let at = |row: &[f64], j: usize| row[j] / scales[j];
+    let scaled = |row: &[f64], j: usize| row[j] / scales[j];
     let n = columns.len();
     let mut system: Vec<Vec<f64>> = columns
         .iter()
         .map(|a| {
-            let product = |b: usize| rows.iter().map(|row| at(row, *a) * at(row, b)).sum::<f64>();
-            let right = rows.iter().zip(values).map(|(row, value)| at(row, *a) * value).sum::<f64>();
+            let product = |b: usize| rows.iter().map(|row| scaled(row, *a) * scaled(row, b)).sum::<f64>();
+            let right = rows.iter().zip(values).map(|(row, value)| scaled(row, *a) * value).sum::<f64>();
             columns.iter().map(|b| product(*b)).chain([right]).collect()
         })
         .collect();

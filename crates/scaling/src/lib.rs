@@ -1,7 +1,7 @@
 //! What a sweep costs as shards on a cluster.
 //!
-//! [`Point`]s are measured processes, [`Work`] is what they did, and [`ShardCost`] and [`Overheads`] are fitted
-//! to them. [`validate`] predicts runs that were not fitted. A simulation of nodes and a file system projects
+//! [`Point`]s are measured processes, [`Work`] is what they did, and [`ShardCost`] and [`Overheads`] are
+//! fitted to them. [`validate`] predicts runs that were not fitted. A simulation of nodes and a file system projects
 //! the cost to shapes, lengths and numbers of nodes that nobody has measured here; `docs/SCALING.md` has the
 //! tables and the assumptions.
 

@@ -81,8 +81,8 @@ impl Cause {
 /// A run, the cluster that it is simulated on, and the overheads of its processes.
 type World = (Job, Cluster, Overheads);
 
-/// Returns the cause whose absence saves most, and the share of the makespan that it saves; `None` if no cause
-/// saves a twentieth.
+/// Returns the cause whose absence saves most, and the share of the makespan that it saves; `None` if no
+/// cause saves a twentieth.
 pub fn limit(
     job: &Job,
     cluster: &Cluster,

@@ -73,7 +73,7 @@ fn features(point: &Point, wall: bool) -> [f64; COEFFICIENTS] {
 /// The cost of a merge: seconds for each row and each shard.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MergeCost {
-    /// Seconds for a row. It contains the start of the process, which a small run cannot tell from its rows.
+    /// Seconds for a row. It contains the start of the process, which cannot be separated in a small run.
     pub row_seconds: f64,
     /// Seconds for a shard.
     pub shard_seconds: f64,
@@ -130,7 +130,7 @@ pub const ASSUMED: Overheads = Overheads {
 };
 
 impl Overheads {
-    /// Returns the overheads of measured points. What no point tells is assumed.
+    /// Returns the overheads of measured points. What no point shows is assumed.
     pub fn fit(points: &[Point]) -> Overheads {
         let shards: Vec<&Point> = points.iter().filter(|point| point.step == Step::Shard).collect();
         if shards.is_empty() {

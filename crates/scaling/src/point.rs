@@ -69,7 +69,7 @@ pub struct Point {
     pub snapshot_bytes: f64,
     /// Calls on files that name or synchronise one (open, create, rename, stat, fsync); empty without strace.
     pub file_operations: Option<f64>,
-    /// See [`Work::contexts`]; likewise the columns that follow.
+    /// See [`Work::contexts`]; the columns that follow are explained there too.
     pub contexts: f64,
     /// Rows of the shard, or of the whole run for a merge.
     pub rows: f64,

@@ -1,5 +1,7 @@
 //! Projected runs: shapes, lengths and numbers of nodes that nobody has measured here.
 
+use std::thread;
+
 use serde::Serialize;
 
 use crate::{
@@ -17,8 +19,6 @@ pub const LENGTHS: [u32; 6] = [4096, 8192, 16_384, 32_768, 65_536, 131_072];
 pub const NODES: [usize; 7] = [1, 3, 10, 30, 100, 300, 1000];
 /// The seeds of the simulations. Every number is a median over them.
 pub(crate) const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
-/// The seeds with which the limit of a run is searched.
-pub(crate) const LIMIT_SEEDS: [u64; 3] = [1, 2, 3];
 
 /// One projected run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,17 +53,18 @@ pub struct Projection {
 
 /// Returns all projections, in the order of the file.
 pub fn project(cluster: &Cluster, overheads: &Overheads) -> Vec<Projection> {
-    let mut projections = Vec::new();
-    for shape in PROJECTED {
-        for tokens in LENGTHS {
-            for pass in Pass::ALL {
-                for nodes in NODES {
-                    projections.push(project_one(shape, tokens, pass, nodes, cluster, overheads));
-                }
-            }
-        }
-    }
-    projections
+    let studies: Vec<(Shape, u32)> =
+        PROJECTED.into_iter().flat_map(|shape| LENGTHS.map(|tokens| (shape, tokens))).collect();
+    let of_study = |(shape, tokens): (Shape, u32)| -> Vec<Projection> {
+        let runs = Pass::ALL.into_iter().flat_map(|pass| NODES.map(|nodes| (pass, nodes)));
+        runs.map(|(pass, nodes)| project_one(shape, tokens, pass, nodes, cluster, overheads)).collect()
+    };
+    // Every run has its seeds, so that threads only change the time.
+    let projections: Vec<Vec<Projection>> = thread::scope(|scope| {
+        let threads: Vec<_> = studies.iter().map(|study| scope.spawn(|| of_study(*study))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a simulation does not panic")).collect()
+    });
+    projections.into_iter().flatten().collect()
 }
 
 /// Returns the outcomes of a study on a cluster, one for every seed.
@@ -88,14 +89,14 @@ fn project_one(
 ) -> Projection {
     let study = Study::new(shape, f64::from(tokens), pass);
     let (job, outcomes) = outcomes(&study, cluster, overheads, nodes);
-    let of = |number: fn(&Outcome) -> f64| median(outcomes.iter().map(number).collect());
-    let makespan = of(|outcome| outcome.makespan);
+    let median_of = |number: fn(&Outcome) -> f64| median(outcomes.iter().map(number).collect());
+    let makespan = median_of(|outcome| outcome.makespan);
     let snapshot_bytes = if pass == Pass::None { 0.0 } else { study.snapshot_bytes(overheads) };
     let (limit, limit_share) = if snapshot_bytes > cluster.snapshot_capacity {
         ("snapshot capacity", 0.0)
     } else {
         limit(&job, cluster, overheads, nodes, &SEEDS)
-            .map_or(("computing", 0.0), |(c, share)| (c.name(), share))
+            .map_or(("no single cause", 0.0), |(c, share)| (c.name(), share))
     };
     Projection {
         shape: shape.name,
@@ -107,9 +108,9 @@ fn project_one(
         efficiency: rounded(job.single_seconds() / (nodes as f64 * makespan)),
         limit,
         limit_share: rounded(limit_share),
-        failures: of(|outcome| f64::from(outcome.failures)),
+        failures: median_of(|outcome| f64::from(outcome.failures)),
         empty_shards: outcomes.iter().map(|outcome| outcome.empty_shards).min().unwrap_or(0),
-        merge_seconds: rounded(of(|outcome| outcome.merge_seconds)),
+        merge_seconds: rounded(median_of(|outcome| outcome.merge_seconds)),
         snapshot_bytes: rounded(snapshot_bytes),
     }
 }
@@ -127,8 +128,8 @@ mod tests {
     #[test]
     fn more_nodes_finish_sooner_and_use_their_time_less_well() {
         let even = Cluster { tail_share: 0.0, ..TYPICAL };
-        let at = |nodes| project_one(LIKE_70B, 32_768, Pass::None, nodes, &even, &ASSUMED);
-        let projections = NODES.map(at);
+        let with_nodes = |nodes| project_one(LIKE_70B, 32_768, Pass::None, nodes, &even, &ASSUMED);
+        let projections = NODES.map(with_nodes);
         for pair in projections.windows(2) {
             assert!(pair[1].makespan_seconds < pair[0].makespan_seconds, "{pair:?}");
         }

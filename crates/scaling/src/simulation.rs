@@ -33,7 +33,7 @@ pub struct Outcome {
 /// Every node has random numbers of its own, so that two clusters can be compared with the same luck.
 pub fn simulate(job: &Job, cluster: &Cluster, overheads: &Overheads, nodes: usize, seed: u64) -> Outcome {
     let mut run = Run::new(job, cluster, nodes, seed);
-    let end = run.to_end();
+    let end = run.finish();
     let (empty_shards, shards) = (run.empty_shards, nodes * cluster.shards_per_node);
     let merge_seconds = overheads.merge.seconds(job.rows, shards as f64);
     Outcome { makespan: end + merge_seconds, merge_seconds, failures: run.failures, empty_shards }
@@ -54,7 +54,7 @@ struct Run<'a> {
     nodes: Vec<Node>,
     metadata: Metadata,
     bandwidth: Bandwidth,
-    /// Events by their second; the attempt of the node tells outdated events apart.
+    /// Events by their second; an event of an earlier attempt is outdated.
     events: BinaryHeap<Reverse<(Time, usize, u32, Event)>>,
     failures: u32,
     /// The contexts of shards that no node has started; the next one is last.
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs until every shard is finished. Returns the second at which the last one is.
-    fn to_end(&mut self) -> f64 {
+    fn finish(&mut self) -> f64 {
         for i in 0..self.nodes.len() {
             let start = self.nodes[i].start_after(self.cluster);
             self.events.push(Reverse((Time(start), i, 0, Event::Ends)));

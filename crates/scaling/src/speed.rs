@@ -40,7 +40,7 @@ pub const MEASURED: [MeasuredSpeed; 6] = [
     MeasuredSpeed {
         what: "linear layers of tiny-gqa",
         value: "1.6e11 op/s",
-        source: "the sweep of 15 policies by 6 budgets: 176 cells/s, as if nothing but layers and LM head took time",
+        source: "the sweep of 15 policies by 6 budgets: 176 cells/s, as if only layers and LM head took time",
     },
     MeasuredSpeed {
         what: "dense linear layers, Q4_1 in bf16",
@@ -97,8 +97,8 @@ impl Speed {
         tokens * shape.linear_ops() / self.linear + shape.prefill_attention_ops(tokens) / self.attention
     }
 
-    /// Returns the seconds of a cell: a plan for a context of `tokens` tokens, and `scored` tokens that are read
-    /// through a cache that keeps the share `kept` of it.
+    /// Returns the seconds of a cell: a plan for a context of `tokens` tokens, and `scored` tokens that are
+    /// read through a cache that keeps the share `kept` of it.
     pub fn cell_seconds(&self, shape: &Shape, tokens: f64, scored: f64, kept: f64) -> f64 {
         let entries = shape.entries(tokens);
         let layers = shape.linear_ops() / self.linear + shape.lm_head_ops() / self.lm_head;

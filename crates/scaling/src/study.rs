@@ -112,8 +112,8 @@ impl Job {
     /// memory. Prefills are not computed if snapshots are read.
     pub fn single_seconds(&self) -> f64 {
         let prefill = if self.pass == Pass::Read { 0.0 } else { 1.0 };
-        let of = |context: &ContextCost| prefill * context.prefill_seconds + context.cells_seconds;
-        self.start_seconds + self.contexts.iter().map(of).sum::<f64>()
+        let seconds = |context: &ContextCost| prefill * context.prefill_seconds + context.cells_seconds;
+        self.start_seconds + self.contexts.iter().map(seconds).sum::<f64>()
     }
 
     /// Returns the same work as contexts that are `parts` times as many and as much smaller.

@@ -134,20 +134,20 @@ fn efficiency(projections: &[Projection]) -> String {
     let mut rows = Vec::new();
     for shape in PROJECTED {
         for tokens in LENGTHS {
-            let at = |nodes: usize| {
+            let run = |nodes: usize| {
                 projections
                     .iter()
                     .find(|p| (p.shape, p.tokens, p.pass, p.nodes) == (shape.name, tokens, Pass::None, nodes))
             };
-            let efficiency = |nodes| at(nodes).map_or(String::new(), |p| units::percent(p.efficiency));
-            let Some(last) = at(1000) else { continue };
+            let efficiency = |nodes| run(nodes).map_or(String::new(), |p| units::percent(p.efficiency));
+            let Some(last) = run(1000) else { continue };
             rows.push(vec![
                 shape.name.to_owned(),
                 format!("{}k", tokens / 1024),
                 units::seconds(last.single_seconds),
                 efficiency(10),
                 efficiency(100),
-                at(100).map_or(String::new(), |p| p.limit.to_owned()),
+                run(100).map_or(String::new(), |p| p.limit.to_owned()),
                 efficiency(1000),
                 last.limit.to_owned(),
                 units::seconds(last.makespan_seconds),
@@ -163,7 +163,7 @@ fn passes(projections: &[Projection]) -> String {
     let mut rows = Vec::new();
     for shape in PROJECTED {
         for tokens in [4096, 32_768, 131_072] {
-            let of = |pass: Pass| {
+            let makespan = |pass: Pass| {
                 let found = projections
                     .iter()
                     .find(|p| (p.shape, p.tokens, p.pass, p.nodes) == (shape.name, tokens, pass, 1000));
@@ -171,7 +171,7 @@ fn passes(projections: &[Projection]) -> String {
                     .map_or(String::new(), |p| format!("{}, {}", units::seconds(p.makespan_seconds), p.limit))
             };
             let mut row = vec![shape.name.to_owned(), format!("{}k", tokens / 1024)];
-            row.extend(Pass::ALL.map(of));
+            row.extend(Pass::ALL.map(makespan));
             rows.push(row);
         }
     }

@@ -53,10 +53,11 @@ pub fn validate(points: &[Point]) -> Vec<Check> {
     let merge = MergeCost::fit(&fitted(Step::Merge));
     let mut checks = Vec::new();
     for (pass, shards) in runs(points) {
-        let of = |step| points.iter().filter(move |p| (p.pass, p.shards, p.step) == (pass, shards, step));
+        let processes =
+            |step| points.iter().filter(move |p| (p.pass, p.shards, p.step) == (pass, shards, step));
         let mut longest = (0.0f64, 0.0f64);
         let mut cpu_sum = (0.0, 0.0);
-        for point in of(Step::Shard) {
+        for point in processes(Step::Shard) {
             let walls = (point.wall_seconds, wall.seconds(point, true));
             let cpus = (point.cpu_seconds(), cpu.seconds(point, false));
             longest = (longest.0.max(walls.0), longest.1.max(walls.1));
@@ -64,7 +65,7 @@ pub fn validate(points: &[Point]) -> Vec<Check> {
             checks.push(check("shard wall", pass, shards, Some(point.shard), walls));
             checks.push(check("shard CPU", pass, shards, Some(point.shard), cpus));
         }
-        for point in of(Step::Merge) {
+        for point in processes(Step::Merge) {
             longest.0 += point.wall_seconds;
             longest.1 += merge.seconds(point.rows, shards as f64);
         }

@@ -40,7 +40,7 @@ pub(super) struct Node {
     pub(super) next: usize,
     /// The share of the cells of the current context that is in the journal.
     pub(super) journaled: f64,
-    /// Whether the prefill of the current context was once done, so that its snapshot exists if any is written.
+    /// Whether the prefill of the current context was once done. Then its snapshot exists if any is written.
     pub(super) past_prefill: bool,
     /// What it does.
     pub(super) stage: Stage,
@@ -95,7 +95,7 @@ impl Node {
     }
 
     fn draw_slowdown(&mut self, cluster: &Cluster) {
-        // All numbers are drawn whatever the cluster is like, so that clusters differ only in their parameters.
+        // All numbers are drawn for every cluster, so that clusters differ only in their parameters.
         let (normal, in_tail, pareto) = (f64::from(self.rng.normal()), self.rng.unit(), self.rng.unit());
         self.slowdown = (cluster.slowdown_deviation * normal).exp();
         if in_tail < cluster.tail_share {

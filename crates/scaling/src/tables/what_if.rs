@@ -5,7 +5,7 @@ use crate::{
     BITNET_2B, LIKE_8B, LIKE_70B, Overheads, Pass,
     cluster::Cluster,
     limits::{limit, median},
-    projection::{LIMIT_SEEDS, outcomes},
+    projection::{SEEDS, outcomes},
     study::Study,
     units,
 };
@@ -50,6 +50,6 @@ fn cell(study: &Study, cluster: &Cluster, overheads: &Overheads) -> String {
     let makespan = median(outcomes.iter().map(|outcome| outcome.makespan).collect());
     let efficiency = job.single_seconds() / (NODES as f64 * makespan);
     let limit =
-        limit(&job, cluster, overheads, NODES, &LIMIT_SEEDS).map_or("computing", |(cause, _)| cause.name());
+        limit(&job, cluster, overheads, NODES, &SEEDS).map_or("no single cause", |(cause, _)| cause.name());
     format!("{}, {}, {limit}", units::seconds(makespan), units::percent(efficiency))
 }
