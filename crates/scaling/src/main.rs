@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use bitkv_scaling::{
-    Error, Overheads, Result, TYPICAL, WORK_COLUMNS, count, project, read_points, splice, tables, validate,
-    work_line,
+    Error, Overheads, Result, TYPICAL, WORK_COLUMNS, count, measured_tables, project, projected_tables,
+    read_points, splice, validate, work_line,
 };
 use serde::Serialize;
 
@@ -61,7 +61,9 @@ fn write_all(points: &Path) -> Result<()> {
     let path = Path::new("docs/SCALING.md");
     let mut document = fs::read_to_string(path)
         .map_err(|cause| Error::in_file(path, cause, "run the program in the root of the repository"))?;
-    for (name, table) in tables(&points, &checks, &projections, &TYPICAL, &overheads) {
+    let mut tables = measured_tables(&points, &checks, &TYPICAL, &overheads);
+    tables.extend(projected_tables(&projections, &TYPICAL, &overheads));
+    for (name, table) in tables {
         document = splice(&document, name, &table)?;
     }
     write(path, &document)

@@ -93,7 +93,7 @@ pub struct Point {
     pub cache_bytes: f64,
 }
 
-/// The columns of a point that [`count`](crate::count) fills, in the order of the file.
+/// The columns of a point that [`count`](fn@crate::count) fills, in the order of the file.
 pub const WORK_COLUMNS: [&str; 11] = [
     "contexts",
     "rows",

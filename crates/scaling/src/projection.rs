@@ -55,16 +55,21 @@ pub struct Projection {
 pub fn project(cluster: &Cluster, overheads: &Overheads) -> Vec<Projection> {
     let studies: Vec<(Shape, u32)> =
         PROJECTED.into_iter().flat_map(|shape| LENGTHS.map(|tokens| (shape, tokens))).collect();
-    let of_study = |(shape, tokens): (Shape, u32)| -> Vec<Projection> {
-        let runs = Pass::ALL.into_iter().flat_map(|pass| NODES.map(|nodes| (pass, nodes)));
-        runs.map(|(pass, nodes)| project_one(shape, tokens, pass, nodes, cluster, overheads)).collect()
-    };
     // Every run has its seeds, so that threads only change the time.
     let projections: Vec<Vec<Projection>> = thread::scope(|scope| {
-        let threads: Vec<_> = studies.iter().map(|study| scope.spawn(|| of_study(*study))).collect();
+        let threads: Vec<_> = studies
+            .iter()
+            .map(|study| scope.spawn(|| project_study(study.0, study.1, cluster, overheads)))
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("a simulation does not panic")).collect()
     });
     projections.into_iter().flatten().collect()
+}
+
+/// Returns the projections of one shape and length: every pass with every number of nodes.
+pub fn project_study(shape: Shape, tokens: u32, cluster: &Cluster, overheads: &Overheads) -> Vec<Projection> {
+    let runs = Pass::ALL.into_iter().flat_map(|pass| NODES.map(|nodes| (pass, nodes)));
+    runs.map(|(pass, nodes)| project_one(shape, tokens, pass, nodes, cluster, overheads)).collect()
 }
 
 /// Returns the outcomes of a study on a cluster, one for every seed.

@@ -14,23 +14,31 @@ use crate::{
     units,
 };
 
-/// Returns every generated table with the name of its place in the document.
-pub fn tables(
+/// A table with the name of its place in the document.
+pub type Table = (&'static str, String);
+
+/// Returns the tables that need no simulation.
+pub fn measured_tables(
     points: &[Point],
     checks: &[Check],
-    projections: &[Projection],
     cluster: &Cluster,
     overheads: &Overheads,
-) -> Vec<(&'static str, String)> {
+) -> Vec<Table> {
     vec![
         ("scaling-coefficients", coefficients(points)),
         ("scaling-overheads", overhead_table(overheads)),
         ("scaling-validation", validation(checks)),
         ("scaling-speeds", speeds()),
         ("scaling-assumptions", assumptions(cluster)),
+        ("scaling-snapshots", snapshots(cluster, overheads)),
+    ]
+}
+
+/// Returns the tables of simulated runs.
+pub fn projected_tables(projections: &[Projection], cluster: &Cluster, overheads: &Overheads) -> Vec<Table> {
+    vec![
         ("scaling-projection", efficiency(projections)),
         ("scaling-passes", passes(projections)),
-        ("scaling-snapshots", snapshots(cluster, overheads)),
         ("scaling-what-if", what_if::table(cluster, overheads)),
     ]
 }
