@@ -3,13 +3,15 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use bitkv_scaling::{
-    Error, Overheads, Result, TYPICAL, WORK_COLUMNS, count, measured_tables, project, projected_tables,
-    read_points, splice, validate, work_line,
+    Cluster, Error, Overheads, Result, TYPICAL, WORK_COLUMNS, count, measured_tables, project,
+    projected_tables, read_points, splice, validate, work_line,
 };
 use serde::Serialize;
 
 const USAGE: &str = "\
-usage: bitkv-scaling POINTS.csv     writes results/scaling and the tables of docs/SCALING.md; run it in the repository
+usage: bitkv-scaling POINTS.csv [--cores N]
+                                    writes results/scaling and the tables of docs/SCALING.md for nodes of N cores
+                                    (64); run it in the root of the repository
        bitkv-scaling count ROWS.csv prints the work of a finished shard as one line of CSV
        bitkv-scaling columns        prints the names of the numbers in that line";
 
@@ -26,7 +28,10 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             Ok(())
         }
-        [points] if !points.starts_with('-') => write_all(Path::new(points)),
+        [points] if !points.starts_with('-') => write_all(Path::new(points), &TYPICAL),
+        [points, "--cores", cores] => {
+            with_cores(cores).and_then(|cluster| write_all(Path::new(points), &cluster))
+        }
         _ => Err(Error::new(format!("these arguments are not known: use one of these lines\n{USAGE}"))),
     };
     match result {
@@ -45,7 +50,15 @@ fn print_count(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_all(points: &Path) -> Result<()> {
+fn with_cores(cores: &str) -> Result<Cluster> {
+    let number = cores.parse().ok().filter(|cores: &u32| *cores > 0);
+    let number = number.ok_or_else(|| {
+        Error::new(format!("--cores {cores}: this is not a number of cores: give a whole number, such as 64"))
+    })?;
+    Ok(Cluster { cores: f64::from(number), ..TYPICAL })
+}
+
+fn write_all(points: &Path, cluster: &Cluster) -> Result<()> {
     let points = if points.exists() {
         read_points(points)?
     } else {
@@ -53,7 +66,7 @@ fn write_all(points: &Path) -> Result<()> {
         Vec::new()
     };
     let overheads = Overheads::fit(&points);
-    let (checks, projections) = (validate(&points), project(&TYPICAL, &overheads));
+    let (checks, projections) = (validate(&points), project(cluster, &overheads));
     let folder = Path::new("results/scaling");
     fs::create_dir_all(folder).map_err(|cause| Error::in_file(folder, cause, "make the folder writable"))?;
     write_csv(&folder.join("validation.csv"), &checks)?;
@@ -61,8 +74,8 @@ fn write_all(points: &Path) -> Result<()> {
     let path = Path::new("docs/SCALING.md");
     let mut document = fs::read_to_string(path)
         .map_err(|cause| Error::in_file(path, cause, "run the program in the root of the repository"))?;
-    let mut tables = measured_tables(&points, &checks, &TYPICAL, &overheads);
-    tables.extend(projected_tables(&projections, &TYPICAL, &overheads));
+    let mut tables = measured_tables(&points, &checks, cluster, &overheads);
+    tables.extend(projected_tables(&projections, cluster, &overheads));
     for (name, table) in tables {
         document = splice(&document, name, &table)?;
     }

@@ -84,7 +84,8 @@ pub(crate) fn outcomes(
     (job, outcomes)
 }
 
-fn project_one(
+/// Returns one projection.
+pub(crate) fn project_one(
     shape: Shape,
     tokens: u32,
     pass: Pass,

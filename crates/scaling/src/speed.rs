@@ -40,7 +40,7 @@ pub const MEASURED: [MeasuredSpeed; 6] = [
     MeasuredSpeed {
         what: "linear layers of tiny-gqa",
         value: "1.6e11 op/s",
-        source: "the sweep of 15 policies by 6 budgets: 176 cells/s, as if only layers and LM head took time",
+        source: "`experiments/peers/run.sh`, 15 policies by 6 budgets: 176 cells/s, as if only layers and LM head took time",
     },
     MeasuredSpeed {
         what: "dense linear layers, Q4_1 in bf16",

@@ -7,7 +7,7 @@ use crate::{
     cluster::Cluster,
     model::NAMES,
     point::Point,
-    projection::LENGTHS,
+    projection::{LENGTHS, project_one},
     shape::PROJECTED,
     speed::{MEASURED, Speed},
     study::snapshot_bytes,
@@ -37,7 +37,7 @@ pub fn measured_tables(
 /// Returns the tables of simulated runs.
 pub fn projected_tables(projections: &[Projection], cluster: &Cluster, overheads: &Overheads) -> Vec<Table> {
     vec![
-        ("scaling-projection", efficiency(projections)),
+        ("scaling-projection", efficiency(projections, cluster, overheads)),
         ("scaling-passes", passes(projections)),
         ("scaling-what-if", what_if::table(cluster, overheads)),
     ]
@@ -138,7 +138,8 @@ fn assumptions(cluster: &Cluster) -> String {
     markdown(&["assumption", "value"], rows)
 }
 
-fn efficiency(projections: &[Projection]) -> String {
+fn efficiency(projections: &[Projection], cluster: &Cluster, overheads: &Overheads) -> String {
+    let even = Cluster { tail_share: 0.0, ..*cluster };
     let mut rows = Vec::new();
     for shape in PROJECTED {
         for tokens in LENGTHS {
@@ -149,6 +150,7 @@ fn efficiency(projections: &[Projection]) -> String {
             };
             let efficiency = |nodes| run(nodes).map_or(String::new(), |p| units::percent(p.efficiency));
             let Some(last) = run(1000) else { continue };
+            let without_tail = project_one(shape, tokens, Pass::None, 1000, &even, overheads);
             rows.push(vec![
                 shape.name.to_owned(),
                 format!("{}k", tokens / 1024),
@@ -159,11 +161,24 @@ fn efficiency(projections: &[Projection]) -> String {
                 efficiency(1000),
                 last.limit.to_owned(),
                 units::seconds(last.makespan_seconds),
+                units::percent(without_tail.efficiency),
+                without_tail.limit.to_owned(),
             ]);
         }
     }
-    let header =
-        ["shape", "tokens", "one node", "10 nodes", "100", "limit", "1,000", "limit", "makespan of 1,000"];
+    let header = [
+        "shape",
+        "tokens",
+        "one node",
+        "10 nodes",
+        "100",
+        "limit",
+        "1,000",
+        "limit",
+        "makespan of 1,000",
+        "1,000 without tail",
+        "limit",
+    ];
     markdown(&header, rows)
 }
 
