@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use crate::{Error, Result, Shape, Work};
 
-/// The tokens of a question and its answer. Rows record how many questions were asked, not their lengths.
-const TOKENS_PER_QUESTION: f64 = 16.0;
+/// The tokens of a question of the task `recall` and its answer: one each. Rows record how many questions
+/// were asked, not their lengths.
+const TOKENS_PER_QUESTION: f64 = 2.0;
 
 /// The columns of a row that say how much work it was.
 #[derive(Deserialize)]
@@ -19,6 +20,7 @@ struct Row {
     text: String,
     context_tokens: f64,
     kept_entries: Option<f64>,
+    full_entries: Option<f64>,
     targets: Option<f64>,
     questions: Option<f64>,
 }
@@ -73,6 +75,7 @@ fn cell_work(shape: &Shape, row: &Row) -> Work {
         scored_tokens: tokens,
         cell_ops: tokens * (shape.linear_ops() + shape.lm_head_ops()),
         cell_attention_ops: tokens * shape.attention_ops(row.kept_entries.unwrap_or(0.0)),
+        planned_entries: row.full_entries.unwrap_or(0.0),
         ..Work::default()
     }
 }
@@ -82,11 +85,11 @@ mod tests {
     use super::*;
 
     const ROWS: &str = "\
-experiment,model,form,task,text,context_tokens,kept_entries,targets,questions
-a,tiny-mha,true,text,one,896,28672,127,0
-a,tiny-mha,true,text,one,896,7168,127,0
-a,tiny-gqa,true,text,one,896,7168,127,0
-a,tiny-gqa,true,recall,two,132,,,5
+experiment,model,form,task,text,context_tokens,kept_entries,full_entries,targets,questions
+a,tiny-mha,true,text,one,896,28672,28672,127,0
+a,tiny-mha,true,text,one,896,7168,28672,127,0
+a,tiny-gqa,true,text,one,896,7168,7168,127,0
+a,tiny-gqa,true,recall,two,132,,,,5
 ";
 
     #[test]
@@ -94,7 +97,8 @@ a,tiny-gqa,true,recall,two,132,,,5
         let work = count(Path::new("rows.csv"), ROWS.as_bytes()).unwrap();
         assert_eq!((work.contexts, work.rows), (3.0, 4.0));
         assert_eq!(work.prefilled_tokens, 896.0 * 2.0 + 132.0);
-        assert_eq!(work.scored_tokens, 3.0 * 127.0 + 5.0 * 16.0);
+        assert_eq!(work.scored_tokens, 3.0 * 127.0 + 5.0 * 2.0);
+        assert_eq!(work.planned_entries, 2.0 * 28_672.0 + 7168.0);
         assert!(work.longest_ops < work.ops() && work.longest_ops > work.ops() / 3.0);
     }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The number of coefficients of [`ShardCost`].
-pub const COEFFICIENTS: usize = 8;
+pub const COEFFICIENTS: usize = 9;
 
 /// The names and units of the coefficients of [`ShardCost`], in order.
 pub const NAMES: [(&str, &str); COEFFICIENTS] = [
@@ -15,7 +15,8 @@ pub const NAMES: [(&str, &str); COEFFICIENTS] = [
     ("linear layers in prefills", "s/Gop"),
     ("linear layers and LM head in cells", "s/Gop"),
     ("attention in prefills and cells", "s/Gop"),
-    ("a row: plan, metrics, journal", "s"),
+    ("a row: metrics, journal", "s"),
+    ("an entry of the full cache in each cell: plan and copy", "us"),
     ("the longest context, whose cells do not spread over all cores", "s/Gop"),
     ("snapshots written", "s/GB"),
     ("snapshots read", "s/GB"),
@@ -23,6 +24,8 @@ pub const NAMES: [(&str, &str); COEFFICIENTS] = [
 
 /// Operations and bytes are counted in billions, so that coefficients are near one.
 const GIGA: f64 = 1e9;
+/// Seconds for a million entries are microseconds for one.
+const MEGA: f64 = 1e6;
 /// Points under a second count as a second when errors are weighted.
 const LEAST_SECONDS: f64 = 1.0;
 
@@ -64,6 +67,7 @@ fn features(point: &Point, wall: bool) -> [f64; COEFFICIENTS] {
         work.cell_ops / GIGA,
         (prefill * work.prefill_attention_ops + work.cell_attention_ops) / GIGA,
         work.rows,
+        work.planned_entries / MEGA,
         uneven * work.longest_ops / GIGA,
         bytes(Pass::Write),
         bytes(Pass::Read),
@@ -100,7 +104,7 @@ impl MergeCost {
     }
 }
 
-/// What a projection takes from measured points. The speed of computing is not among it, because the built-in
+/// What a projection takes from measured points. The speed of products is not among it, because the built-in
 /// models say little about large ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overheads {
@@ -113,6 +117,8 @@ pub struct Overheads {
     pub context_operations: f64,
     /// Bytes of the observation in a snapshot for each entry of the cache.
     pub observation_bytes: f64,
+    /// Seconds of two cores for an entry of the full cache in each cell: plan and copy.
+    pub entry_seconds: f64,
     /// The cost of a merge.
     pub merge: MergeCost,
     /// Whether the numbers are measured, or assumed because no points are there.
@@ -125,6 +131,8 @@ pub const ASSUMED: Overheads = Overheads {
     shard_operations: 400.0,
     context_operations: 12.0,
     observation_bytes: 64.0,
+    // The CPU seconds of tiny-mha less those of tiny-gqa, over the entries that it has more, on two cores.
+    entry_seconds: 95e-9,
     merge: MergeCost { row_seconds: 20e-6, shard_seconds: 5e-3 },
     measured: false,
 };
@@ -139,11 +147,13 @@ impl Overheads {
         let merges: Vec<&Point> = points.iter().filter(|point| point.step == Step::Merge).collect();
         let (shard_operations, context_operations) =
             operations(&shards).unwrap_or((ASSUMED.shard_operations, ASSUMED.context_operations));
+        let wall = ShardCost::fit(&shards, |point| point.wall_seconds, true);
         Overheads {
-            start_seconds: ShardCost::fit(&shards, |point| point.wall_seconds, true).0[0],
+            start_seconds: wall.0[0],
             shard_operations,
             context_operations,
             observation_bytes: observation_bytes(&shards).unwrap_or(ASSUMED.observation_bytes),
+            entry_seconds: wall.0[5] / MEGA,
             merge: MergeCost::fit(&merges),
             measured: true,
         }

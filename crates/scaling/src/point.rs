@@ -85,6 +85,8 @@ pub struct Point {
     pub cell_ops: f64,
     /// Operations.
     pub cell_attention_ops: f64,
+    /// Entries.
+    pub planned_entries: f64,
     /// Operations of one context.
     pub longest_ops: f64,
     /// Entries of all full caches.
@@ -94,7 +96,7 @@ pub struct Point {
 }
 
 /// The columns of a point that [`count`](fn@crate::count) fills, in the order of the file.
-pub const WORK_COLUMNS: [&str; 11] = [
+pub const WORK_COLUMNS: [&str; 12] = [
     "contexts",
     "rows",
     "prefilled_tokens",
@@ -103,6 +105,7 @@ pub const WORK_COLUMNS: [&str; 11] = [
     "prefill_attention_ops",
     "cell_ops",
     "cell_attention_ops",
+    "planned_entries",
     "longest_ops",
     "entries",
     "cache_bytes",
@@ -119,6 +122,7 @@ pub fn work_line(work: &Work) -> String {
         work.prefill_attention_ops,
         work.cell_ops,
         work.cell_attention_ops,
+        work.planned_entries,
         work.longest_ops,
         work.entries,
         work.cache_bytes,
@@ -143,6 +147,7 @@ impl Point {
             prefill_attention_ops: self.prefill_attention_ops,
             cell_ops: self.cell_ops,
             cell_attention_ops: self.cell_attention_ops,
+            planned_entries: self.planned_entries,
             longest_ops: self.longest_ops,
             entries: self.entries,
             cache_bytes: self.cache_bytes,

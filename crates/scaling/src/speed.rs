@@ -16,8 +16,8 @@ pub struct Speed {
     pub attention: f64,
     /// Seconds of metrics for each logit of a scored token.
     pub logit_seconds: f64,
-    /// Seconds of a plan for each entry of the full cache.
-    pub plan_seconds: f64,
+    /// Seconds of a plan and a copy for each entry of the full cache.
+    pub entry_seconds: f64,
 }
 
 /// A measured speed with its source.
@@ -61,8 +61,9 @@ pub const MEASURED: [MeasuredSpeed; 6] = [
 ];
 
 impl Speed {
-    /// Returns the measured speed of two cores on a shape.
-    pub fn on_two_cores(shape: &Shape) -> Speed {
+    /// Returns the measured speed of two cores on a shape. `entry_seconds` is that of
+    /// [`Overheads`](crate::Overheads).
+    pub fn on_two_cores(shape: &Shape, entry_seconds: f64) -> Speed {
         let tiny = shape.hidden < 1024;
         let linear = match (tiny, shape.ternary) {
             (true, _) => 1.6e11,
@@ -75,20 +76,19 @@ impl Speed {
             lm_head: if tiny { 1.6e11 } else { 4.9e11 },
             attention: 1.5e11,
             logit_seconds: if tiny { 0.0 } else { 3.4e-9 },
-            // Assumed: a few passes over the numbers of an entry, and a partial sort.
-            plan_seconds: 20e-9,
+            entry_seconds,
         }
     }
 
     /// Returns the speed of a node with `cores` cores: each core counts for half of the measured speed.
-    pub fn on_node(shape: &Shape, cores: f64) -> Speed {
-        let (measured, factor) = (Speed::on_two_cores(shape), cores / MEASURED_CORES);
+    pub fn on_node(shape: &Shape, cores: f64, entry_seconds: f64) -> Speed {
+        let (measured, factor) = (Speed::on_two_cores(shape, entry_seconds), cores / MEASURED_CORES);
         Speed {
             linear: measured.linear * factor,
             lm_head: measured.lm_head * factor,
             attention: measured.attention * factor,
             logit_seconds: measured.logit_seconds / factor,
-            plan_seconds: measured.plan_seconds / factor,
+            entry_seconds: measured.entry_seconds / factor,
         }
     }
 
@@ -104,22 +104,28 @@ impl Speed {
         let layers = shape.linear_ops() / self.linear + shape.lm_head_ops() / self.lm_head;
         let attention = shape.attention_ops(entries * kept) / self.attention;
         let metrics = f64::from(shape.vocabulary) * self.logit_seconds;
-        scored * (layers + attention + metrics) + entries * self.plan_seconds
+        scored * (layers + attention + metrics) + entries * self.entry_seconds
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::{BITNET_2B, TINY_GQA};
+    use crate::{
+        ASSUMED,
+        shape::{BITNET_2B, TINY_GQA},
+    };
 
     #[test]
     fn the_measured_speeds_are_reproduced() {
-        let rate = |shape: &Shape| 1.0 / Speed::on_two_cores(shape).cell_seconds(shape, 896.0, 127.0, 0.4);
+        let rate = |shape: &Shape| {
+            1.0 / Speed::on_two_cores(shape, ASSUMED.entry_seconds).cell_seconds(shape, 896.0, 127.0, 0.4)
+        };
         let four_layers = Shape { layers: 4, ..BITNET_2B };
         assert!((rate(&four_layers) / 3.9 - 1.0).abs() < 0.15, "{}", rate(&four_layers));
         assert!((rate(&TINY_GQA) / 176.0 - 1.0).abs() < 0.25, "{}", rate(&TINY_GQA));
-        let prefill = 512.0 / Speed::on_two_cores(&BITNET_2B).prefill_seconds(&BITNET_2B, 512.0);
+        let prefill =
+            512.0 / Speed::on_two_cores(&BITNET_2B, ASSUMED.entry_seconds).prefill_seconds(&BITNET_2B, 512.0);
         assert!((prefill / 575.0 - 1.0).abs() < 0.15, "{prefill}");
     }
 }

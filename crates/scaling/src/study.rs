@@ -88,7 +88,7 @@ impl Job {
     /// Returns the costs of a study on a node of a cluster. `seed` decides the lengths of the contexts.
     pub fn new(study: &Study, cluster: &Cluster, overheads: &Overheads, seed: u64) -> Job {
         let shape = &study.shape;
-        let speed = Speed::on_node(shape, cluster.cores);
+        let speed = Speed::on_node(shape, cluster.cores, overheads.entry_seconds);
         let mut rng = Rng::for_part(seed, u64::MAX);
         let context = |tokens: f64| ContextCost {
             prefill_seconds: speed.prefill_seconds(shape, tokens),

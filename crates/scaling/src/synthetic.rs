@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The coefficients of the machine, in the units of [`crate::model::NAMES`].
-pub(crate) const TRUE: ShardCost = ShardCost([0.8, 0.004, 0.006, 0.02, 0.002, 0.005, 3.0, 1.5]);
+pub(crate) const TRUE: ShardCost = ShardCost([0.8, 0.004, 0.006, 0.02, 0.002, 0.1, 0.005, 3.0, 1.5]);
 /// The bytes of an observation for each entry.
 pub(crate) const OBSERVATION_BYTES: f64 = 40.0;
 /// The calls on files of a shard without contexts.
@@ -63,6 +63,7 @@ fn context(shape: &Shape, tokens: f64, scored: f64, cells: f64) -> Work {
         prefill_attention_ops: shape.prefill_attention_ops(tokens),
         cell_ops: cells * scored * (shape.linear_ops() + shape.lm_head_ops()),
         cell_attention_ops: cells * scored * shape.attention_ops(0.4 * shape.entries(tokens)),
+        planned_entries: cells * shape.entries(tokens),
         longest_ops: 0.0,
         entries: shape.entries(tokens),
         cache_bytes: shape.cache_bytes(tokens),
@@ -93,6 +94,7 @@ fn point(work: Work, pass: Pass, step: Step, shards: usize, shard: usize) -> Poi
         prefill_attention_ops: work.prefill_attention_ops,
         cell_ops: work.cell_ops,
         cell_attention_ops: work.cell_attention_ops,
+        planned_entries: work.planned_entries,
         longest_ops: work.longest_ops,
         entries: work.entries,
         cache_bytes: work.cache_bytes,

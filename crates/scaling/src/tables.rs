@@ -85,6 +85,10 @@ fn overhead_table(overheads: &Overheads) -> String {
             "observation in a snapshot, for each entry",
             format!("{} bytes", units::digits(overheads.observation_bytes)),
         ),
+        (
+            "plan and copy on two cores, for each entry and cell",
+            format!("{} ns", units::digits(overheads.entry_seconds * 1e9)),
+        ),
         ("merge, for each row", format!("{} us", units::digits(merge.row_seconds * 1e6))),
         ("merge, for each shard", format!("{} ms", units::digits(merge.shard_seconds * 1e3))),
     ];
@@ -204,7 +208,7 @@ fn passes(projections: &[Projection]) -> String {
 fn snapshots(cluster: &Cluster, overheads: &Overheads) -> String {
     let mut rows = Vec::new();
     for shape in PROJECTED {
-        let speed = Speed::on_node(&shape, cluster.cores);
+        let speed = Speed::on_node(&shape, cluster.cores, overheads.entry_seconds);
         for tokens in [4096, 32_768, 131_072].map(f64::from) {
             let bytes = snapshot_bytes(&shape, tokens, overheads);
             let prefill = speed.prefill_seconds(&shape, tokens);

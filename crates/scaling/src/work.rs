@@ -21,6 +21,8 @@ pub struct Work {
     pub cell_ops: f64,
     /// Operations of attention over kept entries in all cells.
     pub cell_attention_ops: f64,
+    /// Entries of the full cache, once for each cell: what plans read and copies of caches come from.
+    pub planned_entries: f64,
     /// All operations of the context that needs most. Two threads cannot share it.
     pub longest_ops: f64,
     /// Entries of all full caches, over layers and KV heads.
@@ -46,6 +48,7 @@ impl AddAssign for Work {
         self.prefill_attention_ops += other.prefill_attention_ops;
         self.cell_ops += other.cell_ops;
         self.cell_attention_ops += other.cell_attention_ops;
+        self.planned_entries += other.planned_entries;
         self.longest_ops = self.longest_ops.max(other.longest_ops);
         self.entries += other.entries;
         self.cache_bytes += other.cache_bytes;

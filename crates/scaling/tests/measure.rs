@@ -9,8 +9,8 @@ use bitkv_scaling::{Pass, Step, read_points, validate};
 /// Answers like `bitkv`: four contexts, which the shards take in turns. Numbers of shards begin with 0.
 const STUB: &str = r#"#!/usr/bin/env bash
 set -eu
-header=experiment,model,form,task,text,context_tokens,kept_entries,targets,questions
-rows() { for i in $(seq 0 3); do [ $((i % $2)) = "$1" ] && echo "a,tiny-gqa,true,text,t$i,$((100 * (i + 1))),800,127,0"; done; true; }
+header=experiment,model,form,task,text,context_tokens,kept_entries,full_entries,targets,questions
+rows() { for i in $(seq 0 3); do [ $((i % $2)) = "$1" ] && echo "a,tiny-gqa,true,text,t$i,$((100 * (i + 1))),800,800,127,0"; done; true; }
 if [ "$1" = merge ]; then mkdir -p "$2"; { echo $header; cat "$3"/*/rows.csv | grep -v experiment | sort; } >"$2/rows.csv"; exit; fi
 case "$*" in
     *--dry-run*)
