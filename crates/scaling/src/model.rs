@@ -3,7 +3,6 @@
 use crate::{
     least_squares::non_negative,
     point::{Pass, Point, Step},
-    work::Work,
 };
 
 /// The number of coefficients of [`ShardCost`].
@@ -113,8 +112,8 @@ pub struct Overheads {
     pub start_seconds: f64,
     /// Calls on files of a shard that has no contexts.
     pub shard_operations: f64,
-    /// Calls on files for each context.
-    pub context_operations: f64,
+    /// Calls on files for each context, by pass, in the order of [`Pass::ALL`].
+    pub context_operations: [f64; 3],
     /// Bytes of the observation in a snapshot for each entry of the cache.
     pub observation_bytes: f64,
     /// Seconds of two cores for an entry of the full cache in each cell: plan and copy.
@@ -128,8 +127,9 @@ pub struct Overheads {
 /// The overheads that are assumed until points are measured.
 pub const ASSUMED: Overheads = Overheads {
     start_seconds: 2.0,
-    shard_operations: 400.0,
-    context_operations: 12.0,
+    // Traced in a small run of the built-in models.
+    shard_operations: 120.0,
+    context_operations: [1.0, 13.0, 3.0],
     observation_bytes: 64.0,
     // The CPU seconds of tiny-mha less those of tiny-gqa, over the entries that it has more, on two cores.
     entry_seconds: 95e-9,
@@ -160,14 +160,19 @@ impl Overheads {
     }
 }
 
-/// Returns the calls on files of a shard and of each of its contexts.
-fn operations(shards: &[&Point]) -> Option<(f64, f64)> {
-    let traced: Vec<(Work, f64)> =
-        shards.iter().filter_map(|point| Some((point.work(), point.file_operations?))).collect();
-    let rows: Vec<Vec<f64>> = traced.iter().map(|(work, _)| vec![1.0, work.contexts]).collect();
+/// Returns the calls on files of a shard and of each of its contexts by pass.
+fn operations(shards: &[&Point]) -> Option<(f64, [f64; 3])> {
+    let traced: Vec<(&Point, f64)> =
+        shards.iter().filter_map(|point| Some((*point, point.file_operations?))).collect();
+    let contexts = |point: &Point, pass| if point.pass == pass { point.contexts } else { 0.0 };
+    let features = |point: &Point| {
+        let [none, write, read] = Pass::ALL.map(|pass| contexts(point, pass));
+        vec![1.0, none, write, read]
+    };
+    let rows: Vec<Vec<f64>> = traced.iter().map(|(point, _)| features(point)).collect();
     let values: Vec<f64> = traced.iter().map(|(_, calls)| *calls).collect();
     match non_negative(&rows, &values)[..] {
-        [shard, context] => Some((shard, context)),
+        [shard, none, write, read] => Some((shard, [none, write, read])),
         _ => None,
     }
 }
@@ -201,7 +206,9 @@ mod tests {
         assert!(overheads.measured);
         assert!((overheads.observation_bytes - synthetic::OBSERVATION_BYTES).abs() < 1e-6);
         assert!((overheads.shard_operations - synthetic::SHARD_OPERATIONS).abs() < 1e-6);
-        assert!((overheads.context_operations - synthetic::CONTEXT_OPERATIONS).abs() < 1e-6);
+        for operations in overheads.context_operations {
+            assert!((operations - synthetic::CONTEXT_OPERATIONS).abs() < 1e-6);
+        }
         assert!((overheads.merge.shard_seconds - ASSUMED.merge.shard_seconds).abs() < 1e-9);
     }
 

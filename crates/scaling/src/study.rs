@@ -102,7 +102,7 @@ impl Job {
             start_seconds: overheads.start_seconds + texts * speed.prefill_seconds(shape, tokens),
             weight_bytes: shape.weight_bytes(),
             shard_operations: overheads.shard_operations,
-            context_operations: overheads.context_operations,
+            context_operations: overheads.context_operations[study.pass as usize],
             rows: study.contexts as f64 * study.cells,
             pass: study.pass,
         }

@@ -80,7 +80,10 @@ fn overhead_table(overheads: &Overheads) -> String {
     let rows = [
         ("start of a process", units::seconds(overheads.start_seconds)),
         ("metadata operations of a shard", units::digits(overheads.shard_operations)),
-        ("metadata operations of a context", units::digits(overheads.context_operations)),
+        (
+            "metadata operations of a context: no snapshots, written, read",
+            overheads.context_operations.map(units::digits).join(", "),
+        ),
         (
             "observation in a snapshot, for each entry",
             format!("{} bytes", units::digits(overheads.observation_bytes)),
