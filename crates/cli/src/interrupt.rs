@@ -1,5 +1,6 @@
-//! SIGINT and SIGTERM: a run finishes what it is measuring, keeps its rows, and says how to resume. A second
-//! signal ends the process at once.
+//! SIGINT, SIGTERM and SIGUSR1: a run finishes what it is measuring, keeps its rows, and says how to resume. A
+//! second signal ends the process at once. Batch systems send SIGUSR1 before a time limit; the exit code then
+//! says that the same command should run again.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Error, Result};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGUSR1},
     flag,
 };
 
@@ -37,20 +38,28 @@ impl std::fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 impl Interrupted {
-    /// Returns the exit code of a process that a signal ended: 130 or 143.
+    /// Returns the exit code of a process that a signal ended: 130 or 143, or [`RUN_AGAIN`] after SIGUSR1.
     pub(crate) fn exit_code(&self) -> u8 {
-        128 + self.signal as u8
+        code(self.signal as i32) as u8
     }
 }
 
-/// Catches the two signals from now on.
+/// The exit code of a run that the same command can continue now or later (EX_TEMPFAIL of sysexits.h).
+pub(crate) const RUN_AGAIN: u8 = 75;
+
+/// Returns the exit code of a process that a signal ended.
+fn code(signal: i32) -> i32 {
+    if signal == SIGUSR1 { i32::from(RUN_AGAIN) } else { 128 + signal }
+}
+
+/// Catches the signals from now on.
 ///
 /// # Errors
 /// When the system does not allow it.
 pub(crate) fn catch() -> Result<()> {
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGUSR1] {
         // The handlers run in this order, so that the first signal does not end the process.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&ASKED))
+        flag::register_conditional_shutdown(signal, code(signal), Arc::clone(&ASKED))
             .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))
             .and_then(|_| flag::register(signal, Arc::clone(&ASKED)))
             .context("cannot catch signals")?;

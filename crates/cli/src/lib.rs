@@ -32,6 +32,7 @@ mod man;
 mod markdown;
 mod measuring;
 mod memory;
+mod merge;
 mod model;
 mod number;
 mod output;
@@ -41,6 +42,7 @@ mod profile;
 mod random;
 mod report;
 mod run;
+mod shards;
 mod sweep;
 mod trace;
 mod train;
@@ -166,7 +168,8 @@ commands! {
     ///
     /// Each context is prefilled once for all policies. The run folder gets the rows and a report, and an
     /// interrupted run resumes. A cell that fails has its reason in its row, and the exit code is then 1.
-    /// `--list` shows the definitions, and `--dry-run` estimates the time and the memory.
+    /// `--list` shows the definitions, and `--dry-run` estimates the time and the memory. `--shard` measures
+    /// one part of the run, so that many machines can share the work.
     Run = run(registry), "FILE", [
         "bitkv run experiments/sinks.toml --dry-run" => "Check a definition and estimate what it costs.",
         "bitkv run head-entropies --out runs/head-entropies" =>
@@ -195,6 +198,15 @@ commands! {
         "bitkv compare results/sinks results/sinks" => "Compare a run with itself: all cells are identical.",
         "bitkv compare results/verify results/verify --out comparison.md" =>
             "Also write the comparison as Markdown.",
+    ];
+    /// Merge the shards of a run into the run that one machine would have written, byte for byte.
+    ///
+    /// The shards must agree in definition, models, texts, program and instruction sets. If one is missing,
+    /// nothing is written, and the command that measures it is shown. Failed cells are listed with the command
+    /// that measures exactly them again, and the exit code is then 1.
+    Merge = merge(), "OUT SHARDS...", [
+        "bitkv merge runs/sinks runs/sinks.shards" => "Merge all shards in a folder, and write the report.",
+        "bitkv merge runs/sinks runs/sinks.shards --check" => "Say what is missing, and write nothing.",
     ];
     /// Rank the policies of all runs in a folder by measure, budget and model, on one page.
     ///
@@ -296,8 +308,20 @@ pub fn main(registry: &Registry) -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{} {}", colour::error_word(), output::sentence(&error));
-            let interrupted = error.downcast_ref::<interrupt::Interrupted>();
-            interrupted.map_or(ExitCode::FAILURE, |interrupted| interrupted.exit_code().into())
+            exit_code(&error)
         }
+    }
+}
+
+/// Returns the exit code for an error. Most are 1. Work that was interrupted, or that another process is
+/// doing, has a code of its own, so that scripts can run it again.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if let Some(interrupted) = error.downcast_ref::<interrupt::Interrupted>() {
+        return interrupted.exit_code().into();
+    }
+    let is_locked = |error: &bitkv_lab::Error| matches!(error, bitkv_lab::Error::Record(record) if matches!(**record, bitkv_record::RecordError::Locked { .. }));
+    match error.downcast_ref().is_some_and(is_locked) {
+        true => interrupt::RUN_AGAIN.into(),
+        false => ExitCode::FAILURE,
     }
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use bitkv_lab::{
-    grid::{self, Estimate, Grid},
+    grid::{self, Estimate, Grid, MeasuredRun, RunOptions},
     text_use::TextUse,
 };
 use bitkv_report::{RecordedRun, Run, Table, files};
 use serde_json::json;
 
-use crate::{bars::BARS, interrupt, output};
+use crate::{bars::BARS, interrupt, output, shards};
 
 /// A finished run.
 pub(crate) struct FinishedRun {
@@ -96,10 +96,19 @@ pub(crate) fn check_out(out: &Path) -> Result<()> {
 /// Measures the rows that an earlier attempt has not measured, writes the reports, and moves the run to
 /// `folder`.
 pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
+    run_with(grid, folder, &RunOptions::default())
+}
+
+/// Measures the rows that an earlier attempt has not measured.
+pub(crate) fn measure(grid: &Grid, folder: &Path, options: &RunOptions<'_>) -> Result<MeasuredRun> {
     output::notes(&grid.notes);
     interrupt::catch()?;
-    let measured =
-        grid::run(grid, folder, &BARS).map_err(|error| interrupt::or_interrupted(error, folder))?;
+    grid::run_with(grid, folder, options, &BARS).map_err(|error| interrupt::or_interrupted(error, folder))
+}
+
+/// Does the same as [`run`], with options.
+pub(crate) fn run_with(grid: &Grid, folder: &Path, options: &RunOptions<'_>) -> Result<FinishedRun> {
+    let measured = measure(grid, folder, options)?;
     let target = measured.target().display().to_string();
     let reports = files(&Run {
         definition: &grid.definition,
@@ -116,13 +125,19 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
     Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, seconds, folder, failures })
 }
 
-/// Prints what a run would cost: rows, seconds, and memory.
-pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
+/// Prints what a run would cost: rows, seconds, and memory; and the same of each of its shards, if their
+/// number is given.
+pub(crate) fn dry_run(grid: &Grid, shards: Option<u32>, as_json: bool) -> Result<()> {
     output::notes(&grid.notes);
     output::notes(&TextUse::notes(&grid.text_uses()));
     let estimates = grid::estimate(grid)?;
+    let divided = shards.map(|count| grid::shard_estimates(grid, &estimates, count));
     if as_json {
-        return output::json(&estimates);
+        let mut document = serde_json::to_value(&estimates)?;
+        if let (Some(divided), Some(document)) = (&divided, document.as_object_mut()) {
+            document.insert("shards".to_owned(), serde_json::to_value(divided)?);
+        }
+        return output::json(&document);
     }
     let seconds: f64 = estimates.all().map(|estimate| estimate.seconds).sum();
     let title = format!("{}: {} rows, about {seconds:.0} s", grid.definition.file(), estimates.rows);
@@ -138,5 +153,6 @@ pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
             format!("{:.0} MB", *bytes as f64 / 1e6),
         ]);
     }
-    output::tables(&[table])
+    let divided = divided.as_deref().map(shards::table);
+    output::tables(&[table].into_iter().chain(divided).collect::<Vec<_>>())
 }

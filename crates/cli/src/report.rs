@@ -80,7 +80,7 @@ pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> 
 }
 
 /// Writes the files of a report into a run folder.
-fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
+pub(crate) fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     for (name, text) in files {
         let path = folder.join(name);
         let created = path.parent().map_or(Ok(()), fs::create_dir_all);

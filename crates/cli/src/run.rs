@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bitkv_evict::Registry;
-use bitkv_lab::grid::{Grid, GridOptions};
-use bitkv_record::EXAMPLE;
+use bitkv_lab::{
+    Snapshots,
+    grid::{Grid, GridOptions, RunOptions},
+};
+use bitkv_record::{EXAMPLE, Shard};
 use serde_json::json;
 
-use crate::{bars::BARS, definitions, measuring, output};
+use crate::{bars::BARS, definitions, measuring, output, shards};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -27,9 +30,28 @@ pub(crate) struct Arguments {
     /// Run only this experiment of the definition. Repeat the option for several experiments.
     #[arg(long, value_name = "EXPERIMENT")]
     only: Vec<String>,
-    /// The run folder to write [default: runs/NAME of the definition]. An unfinished run there resumes.
+    /// The run folder to write [default: runs/NAME of the definition; for a shard
+    /// runs/NAME.shards/I-of-N]. An unfinished run there resumes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Measure only shard I of N, numbered from 1. The shards divide the contexts by their estimated cost, each
+    /// writes a run of its own, and `bitkv merge` joins them.
+    #[arg(long, value_name = "I/N", conflicts_with = "dry_run")]
+    shard: Option<Shard>,
+    /// With --dry-run, also estimate each of N shards.
+    #[arg(long, value_name = "N", requires = "dry_run", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    shards: Option<u32>,
+    /// A folder of prefilled contexts and entropies that shards, later runs and other machines share. Any
+    /// number of processes may use it at once.
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    snapshots: Option<PathBuf>,
+    /// A finished run or shard whose rows are taken over where nothing changed that they depend on. Failed cells
+    /// are measured again. Repeat the option for several runs.
+    #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
+    reuse: Vec<PathBuf>,
+    /// Do nothing if the run is already finished, instead of refusing.
+    #[arg(long, conflicts_with = "dry_run")]
+    if_needed: bool,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -46,14 +68,33 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         return list(arguments);
     };
     let path = definitions::find(definition)?;
+    let folder = folder(arguments, &path);
+    if arguments.if_needed && folder.join("manifest.json").exists() {
+        return shards::already_finished(&folder, arguments.json);
+    }
     let options = GridOptions { only: &arguments.only, progress: &BARS, ..GridOptions::default() };
     let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {
-        return measuring::dry_run(&grid, arguments.json);
+        return measuring::dry_run(&grid, arguments.shards, arguments.json);
     }
-    let stem = path.file_stem().map(|stem| stem.to_owned()).unwrap_or_default();
-    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
-    measuring::run(&grid, &folder)?.show(arguments.json)
+    let snapshots = arguments.snapshots.as_deref().map(Snapshots::open).transpose()?;
+    let options =
+        RunOptions { shard: arguments.shard, reuse: &arguments.reuse, snapshots: snapshots.as_ref() };
+    match arguments.shard {
+        None => measuring::run_with(&grid, &folder, &options)?.show(arguments.json),
+        Some(shard) => shards::run(&grid, &folder, shard, &options, arguments.json),
+    }
+}
+
+/// Returns the folder of the run.
+fn folder(arguments: &Arguments, definition: &Path) -> PathBuf {
+    let name = definition.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let runs = Path::new("runs");
+    let default = || match arguments.shard {
+        None => runs.join(&name),
+        Some(shard) => shards::folder(&runs.join(&name)).join(shard.folder_name()),
+    };
+    arguments.out.clone().unwrap_or_else(default)
 }
 
 fn list(arguments: &Arguments) -> Result<()> {

@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     };
     if arguments.dry_run {
         show_definition()?;
-        return measuring::dry_run(&grid, arguments.json);
+        return measuring::dry_run(&grid, None, arguments.json);
     }
     let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
     show_definition()?;

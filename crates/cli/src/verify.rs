@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     };
     let grid = Grid::new(definition(&changes, &BARS)?, &options, registry)?;
     if arguments.dry_run {
-        return measuring::dry_run(&grid, arguments.json);
+        return measuring::dry_run(&grid, None, arguments.json);
     }
     let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
     let run = finished.recorded.run();

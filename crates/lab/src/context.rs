@@ -1,5 +1,7 @@
 //! A [`Context`] is one prefill that serves every policy and budget that evicts after the prefill.
 
+mod snapshot;
+
 use bitkv_bitnet::{Cache, KvCache, ProbeOutput, Probes};
 use bitkv_evict::{Need, Needs, Plan, Shape};
 use bitkv_models::LoadedModel;
@@ -56,20 +58,66 @@ impl<'a> Context<'a> {
         calibration: &Calibration,
         continuation_probes: &Probes,
     ) -> Result<Context<'a>> {
-        ensure!(Unfit, !continuation.is_empty(), "the continuation is empty: give at least one token");
         let mut context = Context::observe(loaded, context, needs, calibration)?;
-        context.continuation = continuation.to_vec();
-        let probes = Probes { accumulated: needs.contains(Need::Future), ..continuation_probes.clone() };
-        let mut full = context.cache.clone();
-        let output = loaded.model.forward(continuation, &mut full, Some(&probes))?;
-        context.reference = Logits::from_tensor(&loaded.model.logits(&output.hidden)?)?;
-        context.probed_continuation = output.probed.unwrap_or_default();
-        if needs.contains(Need::Future) {
-            let mut future = std::mem::take(&mut context.probed_continuation.accumulated);
-            future.iter_mut().for_each(|row| row.truncate(context.tokens.len()));
-            context.observation.insert(Need::Future, future);
-        }
+        context.read_continuation(continuation, needs, continuation_probes)?;
         Ok(context)
+    }
+
+    /// Reads `continuation` with full attention after the context, and keeps what `probes` asks for.
+    ///
+    /// # Errors
+    /// Returns an error if the continuation is empty or the model refuses it.
+    pub fn read_continuation(&mut self, continuation: &[u32], needs: &Needs, probes: &Probes) -> Result<()> {
+        ensure!(Unfit, !continuation.is_empty(), "the continuation is empty: give at least one token");
+        self.continuation = continuation.to_vec();
+        let probes = Probes { accumulated: needs.contains(Need::Future), ..probes.clone() };
+        let (mut full, model) = (self.cache.clone(), &self.loaded.model);
+        let output = model.forward(continuation, &mut full, Some(&probes))?;
+        self.reference = Logits::from_tensor(&model.logits(&output.hidden)?)?;
+        self.probed_continuation = output.probed.unwrap_or_default();
+        if needs.contains(Need::Future) {
+            let mut future = std::mem::take(&mut self.probed_continuation.accumulated);
+            future.iter_mut().for_each(|row| row.truncate(self.tokens.len()));
+            self.observation.insert(Need::Future, future);
+        }
+        Ok(())
+    }
+
+    /// Returns the cache and the observation as bytes for [`Context::from_snapshot`]; `None` if they cannot be
+    /// stored exactly.
+    pub(crate) fn snapshot(&self) -> Option<Vec<u8>> {
+        snapshot::encode(&self.cache, &self.observation)
+    }
+
+    /// Returns the context that [`Context::snapshot`] made bytes of; `None` if they do not fit. Policies saw
+    /// `seen`, `needs` were observed, and the cache holds the first `held` tokens.
+    pub(crate) fn from_snapshot(
+        bytes: &[u8],
+        loaded: &'a LoadedModel,
+        seen: &[u32],
+        held: usize,
+        needs: &Needs,
+        calibration: &Calibration,
+    ) -> Option<Context<'a>> {
+        let (cache, observation) = snapshot::decode(bytes, loaded, (seen.len(), held), needs, calibration)?;
+        Some(Context::prefilled(loaded, seen, cache, observation))
+    }
+
+    fn prefilled(
+        loaded: &'a LoadedModel,
+        tokens: &[u32],
+        cache: Cache,
+        observation: OwnedObservation,
+    ) -> Self {
+        Context {
+            loaded,
+            tokens: tokens.to_vec(),
+            cache,
+            observation,
+            continuation: Vec::new(),
+            reference: Logits::default(),
+            probed_continuation: ProbeOutput::default(),
+        }
     }
 
     /// Reads `context` only, which is enough to plan. There is no continuation to score.
@@ -88,15 +136,7 @@ impl<'a> Context<'a> {
         let probes = observation::probes_for(&needs);
         let probed = loaded.model.forward(context, &mut cache, Some(&probes))?.probed.unwrap_or_default();
         let observation = OwnedObservation::gather(loaded, context.len(), probed, &needs, calibration);
-        let mut context = Context {
-            loaded,
-            tokens: context.to_vec(),
-            cache,
-            observation,
-            continuation: Vec::new(),
-            reference: Logits::default(),
-            probed_continuation: ProbeOutput::default(),
-        };
+        let mut context = Context::prefilled(loaded, context, cache, observation);
         context.repeat(&needs)?;
         Ok(context)
     }

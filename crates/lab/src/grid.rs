@@ -20,10 +20,15 @@
 //!
 //! Head entropies ([`ProfileJob`]) and memory tables ([`MemoryJob`]) of a definition are measured by the same
 //! run.
+//!
+//! With [`RunOptions`], a run measures one shard of the [`contexts`](contexts()), shares prefills with other
+//! processes in a folder of [`Snapshots`], and takes over the rows of earlier runs.
 
 mod base_rows;
 mod batch;
 mod code;
+mod contexts;
+mod cost;
 mod estimate;
 mod free_running;
 mod gaps;
@@ -34,7 +39,9 @@ mod loaded_models;
 mod measure;
 mod memory;
 mod output_error;
+mod prefill;
 mod profiles;
+mod reused;
 mod selection;
 pub(crate) mod sources;
 mod storage;
@@ -46,35 +53,42 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bitkv_evict::{Need, Planner};
-use bitkv_models::{LoadedModel, provenance};
+use bitkv_evict::Planner;
+use bitkv_models::provenance;
 use bitkv_progress::{Progress, Work};
 use bitkv_record::{
-    FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, MetricGroup, ModelEntry, Queries, RecordError,
-    ResumableRun, Row, Text, Texts, TimingRow, sha256_of_parts,
+    FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, MetricGroup, ModelEntry, RecordError,
+    ResumableRun, Row, Shard, ShardEntry, TimingRow, sha256_of_parts,
 };
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{
-    Result,
-    context::Context,
-    error::{Place as _, ensure},
-    observation::Calibration,
-    profile,
-    text_use::TextUse,
-    window::Window,
-};
+use crate::{Result, Snapshots, error::Place as _, text_use::TextUse};
 use base_rows::BaseRows;
-pub use estimate::{Estimate, Estimates, estimate};
+use contexts::Share;
+pub use contexts::{Part, WorkContext, contexts};
+pub use estimate::{Estimate, Estimates, ShardEstimate, estimate, shard_estimates};
 use in_parallel::{SMALL_VOCABULARY, locked};
 pub use job::{Cell, Grid, GridOptions, Job, SeededPolicy};
 use key::{Keys, UnitKeys};
 use measure::{SharedResults, UnitMeasurer};
 pub use memory::MemoryJob;
+use prefill::{CalibratedHeads, Prefill, calibrate};
 pub use profiles::ProfileJob;
+use reused::Reused;
 pub use sources::CalibrationSources;
 pub use unit::{QuestionGroup, Scored, Unit};
+
+/// Which part of a grid is measured, and what is taken over from other processes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions<'a> {
+    /// The shard to measure; `None` to measure everything.
+    pub shard: Option<Shard>,
+    /// Folders of finished runs, whose good rows are not measured again.
+    pub reuse: &'a [PathBuf],
+    /// A folder of prefills and entropies that is shared with other processes.
+    pub snapshots: Option<&'a Snapshots>,
+}
 
 /// Everything that a run measured. [`MeasuredRun::finish`] moves the run's folder to its final name.
 #[derive(Debug)]
@@ -162,56 +176,181 @@ fn open_journal<R: Row>(
 /// Measures everything that is not yet measured and writes the rows into the run at `folder`.
 ///
 /// # Errors
-/// Returns an error if the run is already finished or another process is writing it, if its journal belongs
-/// to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that were
-/// measured are kept for the next attempt. So are those of work that `progress` cancels. If a cell fails, its
-/// row has the reason.
+/// Fails as [`run_with`] does.
 pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<MeasuredRun> {
+    run_with(grid, folder, &RunOptions::default(), progress)
+}
+
+/// Does the same as [`run`], with options. The run of a shard also has `contexts.csv`.
+///
+/// # Errors
+/// Returns an error if the run is already finished or another process is writing it, if its journal belongs
+/// to another definition, model, text or code, if a run whose rows are taken over cannot be read, or if the
+/// self-check at budget 1 fails. The rows that were measured are kept for the next attempt. So are those of
+/// work that `progress` cancels. If a cell fails, its row has the reason.
+pub fn run_with(
+    grid: &Grid,
+    folder: &Path,
+    options: &RunOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<MeasuredRun> {
     let (started, clock) = (SystemTime::now(), Instant::now());
-    let run = ResumableRun::open(folder, &fingerprint(grid))?;
+    let fingerprint = fingerprint(grid);
+    let reused = Reused::read(options.reuse, &fingerprint)?;
+    let run = match options.shard {
+        None => ResumableRun::open(folder, &fingerprint)?,
+        Some(shard) => ResumableRun::open(folder, &format!("{fingerprint} shard {shard}"))?,
+    };
     let journals = Journals::open(&run, grid)?;
     let notes = [TextUse::notes(&grid.text_uses()), journals.notes()].concat();
     notes.iter().for_each(|note| progress.note(note));
     let resumed = journals.row_count();
-    progress.detail(&format!("the run has {} rows, and an earlier attempt measured {resumed}", grid.rows()));
-    let mut failures = Vec::new();
-    let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), |job, rows| {
-        memory::measure(job, rows, &mut failures)
-    })?;
-    let head_order = measure_missing(&grid.profiles, journals.heads.as_ref(), |job, rows| {
-        profiles::measure(job, rows, &mut failures, progress)
-    })?;
-    let mut order = Vec::new();
-    for job in &grid.jobs {
-        order.extend(measure_job(grid, job, &journals, progress)?);
-    }
-    let is_timed = |key: &&String| journals.timings.as_ref().is_some_and(|rows| locked(rows).contains(key));
-    let timed: Vec<String> = order.iter().filter(is_timed).cloned().collect();
+    let share = Share::new(grid, options.shard);
+    progress.detail(&format!("the run has {} rows, and an earlier attempt measured {resumed}", share.rows()));
+    let pass = Pass { grid, share: &share, journals: &journals, reused: &reused, options, progress };
+    let (measured, failures) = pass.measure_all()?;
+    let contexts = share.listed(&measured.counts(journals.timings.as_ref()));
+    let timed = measured.timed(journals.timings.as_ref());
     let timings = finish_journal(journals.timings, &timed)?;
-    let heads = finish_journal(journals.heads, &head_order)?;
-    let memory = finish_journal(journals.memory, &memory_order)?;
-    let rows = finish_journal(Some(journals.rows), &order)?;
-    let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv"].into_iter();
+    let heads = finish_journal(journals.heads, &measured.profiles.concat())?;
+    let memory = finish_journal(journals.memory, &measured.memory.concat())?;
+    let rows = finish_journal(Some(journals.rows), &measured.experiments.concat())?;
+    if options.shard.is_some() {
+        run.write_rows("contexts.csv", &contexts)?;
+    }
+    let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv", "contexts.csv"].into_iter();
     let files = files.filter(|name| run.path().join(name).exists()).map(|name| {
         let hashed = FileHash::from_file(&run.path().join(name))?;
         Ok(FileHash { name: name.to_owned(), ..hashed })
     });
     let files = files.collect::<Result<_, RecordError>>()?;
-    let manifest = Manifest { files, ..manifest(grid, started, clock.elapsed().as_secs_f64()) };
+    let shard = options.shard.map(|shard| ShardEntry {
+        shard,
+        contexts: share.all(),
+        code: grid.code.clone(),
+        isa: isa_classes(grid),
+        fingerprint,
+    });
+    let manifest = Manifest { files, shard, ..manifest(grid, started, clock.elapsed().as_secs_f64()) };
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
     Ok(MeasuredRun { rows, timings, heads, memory, resumed, failures, manifest, run })
 }
 
-/// Measures the missing rows of all `jobs`. Returns the keys of all their rows in order; empty if there is no
-/// journal.
-fn measure_missing<J, R: Row>(
-    jobs: &[J],
-    rows: Option<&Mutex<Journal<R>>>,
-    mut measure: impl FnMut(&J, &Mutex<Journal<R>>) -> Result<Vec<String>>,
-) -> Result<Vec<String>> {
-    let Some(rows) = rows else { return Ok(Vec::new()) };
-    Ok(jobs.iter().map(|job| measure(job, rows)).collect::<Result<Vec<_>>>()?.concat())
+/// One pass over a grid: it measures what is missing.
+struct Pass<'a> {
+    grid: &'a Grid,
+    share: &'a Share,
+    journals: &'a Journals,
+    reused: &'a Reused,
+    options: &'a RunOptions<'a>,
+    progress: &'a dyn Progress,
+}
+
+/// The keys of the rows of every own context, by part.
+struct MeasuredKeys {
+    memory: Vec<Vec<String>>,
+    profiles: Vec<Vec<String>>,
+    experiments: Vec<Vec<String>>,
+}
+
+impl MeasuredKeys {
+    /// Returns the number of rows and of timings of every own context, in the order of a run.
+    fn counts(&self, timings: Option<&Mutex<Journal<TimingRow>>>) -> Vec<(usize, usize)> {
+        let untimed = self.memory.iter().chain(&self.profiles).map(|keys| (keys.len(), 0));
+        let timings = timings.map(locked);
+        let timed = |keys: &Vec<String>| {
+            let is_timed = |key: &&String| timings.as_ref().is_some_and(|rows| rows.contains(key));
+            (keys.len(), keys.iter().filter(is_timed).count())
+        };
+        untimed.chain(self.experiments.iter().map(timed)).collect()
+    }
+
+    /// Returns the keys of all cells that have a timing.
+    fn timed(&self, timings: Option<&Mutex<Journal<TimingRow>>>) -> Vec<String> {
+        let Some(timings) = timings.map(locked) else { return Vec::new() };
+        self.experiments.iter().flatten().filter(|key| timings.contains(key)).cloned().collect()
+    }
+}
+
+impl Pass<'_> {
+    /// Measures everything that is missing. Returns the keys of all own rows, and a sentence for each part of
+    /// a profile or a memory study that failed.
+    fn measure_all(&self) -> Result<(MeasuredKeys, Vec<String>)> {
+        let Pass { grid, share, journals, reused, progress, .. } = *self;
+        let mut failures = Vec::new();
+        let (mut memory, mut profiles, mut experiments) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(rows) = &journals.memory {
+            for (number, job) in grid.memory.iter().enumerate() {
+                let own = share.of(Part::Memory, number);
+                memory.extend(memory::measure(job, &own, rows, reused, &mut failures)?);
+            }
+        }
+        if let Some(rows) = &journals.heads {
+            for (number, job) in grid.profiles.iter().enumerate() {
+                let own = share.of(Part::Profiles, number);
+                profiles.extend(profiles::measure(job, &own, rows, reused, &mut failures, progress)?);
+            }
+        }
+        for (number, job) in grid.jobs.iter().enumerate() {
+            experiments.extend(self.measure_job(job, &share.of(Part::Experiments, number))?);
+        }
+        Ok((MeasuredKeys { memory, profiles, experiments }, failures))
+    }
+
+    /// Measures the missing rows of a job on its `own` units. Returns the keys of all rows of each own unit.
+    fn measure_job(&self, job: &Job, own: &[bool]) -> Result<Vec<Vec<String>>> {
+        let Pass { grid, journals, reused, progress, .. } = *self;
+        let keys = Keys::new(job, grid);
+        let unit_keys = |unit: &Unit| {
+            let keys = keys.unit(unit);
+            job.cells_of(unit)
+                .flat_map(|cell| {
+                    unit.groups.iter().map(|group| keys.row(job, cell, group)).collect::<Vec<_>>()
+                })
+                .collect::<Vec<String>>()
+        };
+        let units: Vec<&Unit> =
+            job.units.iter().zip(own).filter(|(_, own)| **own).map(|(unit, _)| unit).collect();
+        let order: Vec<Vec<String>> = units.iter().map(|unit| unit_keys(unit)).collect();
+        for key in order.iter().flatten() {
+            reused.take_over(&reused.cells, key, &journals.rows)?;
+            if let Some(timings) = &journals.timings {
+                reused.take_over(&reused.timings, key, timings)?;
+            }
+        }
+        let (unfinished, measured): (Vec<usize>, usize) = {
+            let rows = locked(&journals.rows);
+            let lacks_rows = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
+            let measured = order.iter().flatten().filter(|key| rows.contains(key)).count();
+            ((0..units.len()).filter(lacks_rows).collect(), measured)
+        };
+        if unfinished.is_empty() {
+            return Ok(order);
+        }
+        let prefill = Prefill::new(job, grid, self.options)?;
+        let calibrated = calibrate(&prefill, progress);
+        let name = format!("{} {}", job.experiment.name, job.loaded.name);
+        progress.detail(&format!(
+            "{name}: {} of {} contexts lack rows, and a context has {} cells at most",
+            unfinished.len(),
+            units.len(),
+            job.cells.len()
+        ));
+        let work = Work::resumed(progress, &name, order.iter().map(Vec::len).sum(), measured);
+        let measure = |&unit: &usize| {
+            let unit = units[unit];
+            measure_unit(&prefill, unit, keys.unit(unit), &calibrated, (journals, progress), &work)
+                .at(format!("{} on {}", job.experiment.name, unit.name))
+        };
+        if job.loaded.config().vocab_size <= SMALL_VOCABULARY {
+            unfinished.par_iter().try_for_each(measure)?;
+        } else {
+            unfinished.iter().try_for_each(measure)?;
+        }
+        work.finish();
+        Ok(order)
+    }
 }
 
 /// Writes the rows of a journal in the given order of keys.
@@ -235,11 +374,15 @@ fn fingerprint(grid: &Grid) -> String {
     let profiles = grid.profiles.iter().map(|job| job.name().to_owned());
     let memory = grid.memory.iter().map(|job| job.name().to_owned());
     let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
-    let loaded = grid.jobs.iter().map(|job| &*job.loaded).chain(grid.profiles.iter().map(|job| job.loaded()));
-    let isas: Vec<String> = loaded.map(|loaded| key::isa_class(loaded).to_string()).collect();
-    let first = [grid.definition.sha256(), grid.code.clone(), isas.join(" "), grid.reading()];
+    let first = [grid.definition.sha256(), grid.code.clone(), isa_classes(grid).join(" "), grid.reading()];
     let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(profiles).chain(memory);
     sha256_of_parts(parts.chain(calibration))
+}
+
+/// Returns the class of instruction sets that runs each model, experiments first.
+fn isa_classes(grid: &Grid) -> Vec<String> {
+    let loaded = grid.jobs.iter().map(|job| &*job.loaded).chain(grid.profiles.iter().map(|job| job.loaded()));
+    loaded.map(|loaded| key::isa_class(loaded).to_string()).collect()
 }
 
 fn manifest(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
@@ -259,59 +402,18 @@ fn manifest(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
     Manifest { seconds, ..provenance::manifest(started, seed, models, grid.texts.clone(), options) }
 }
 
-/// Measures the missing rows of a job. Returns the keys of all its rows in order.
-fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progress) -> Result<Vec<String>> {
-    let keys = Keys::new(job, grid);
-    let unit_keys = |unit: &Unit| {
-        let keys = keys.unit(unit);
-        job.cells_of(unit)
-            .flat_map(|cell| unit.groups.iter().map(|group| keys.row(job, cell, group)).collect::<Vec<_>>())
-            .collect::<Vec<String>>()
-    };
-    let order: Vec<Vec<String>> = job.units.iter().map(unit_keys).collect();
-    let (unfinished, measured): (Vec<usize>, usize) = {
-        let rows = locked(&journals.rows);
-        let lacks_rows = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
-        let measured = order.iter().flatten().filter(|key| rows.contains(key)).count();
-        ((0..job.units.len()).filter(lacks_rows).collect(), measured)
-    };
-    if !unfinished.is_empty() {
-        let calibrated = calibrate(job, progress);
-        let name = format!("{} {}", job.experiment.name, job.loaded.name);
-        progress.detail(&format!(
-            "{name}: {} of {} contexts lack rows, and a context has {} cells at most",
-            unfinished.len(),
-            job.units.len(),
-            job.cells.len()
-        ));
-        let work = Work::resumed(progress, &name, job.rows(), measured);
-        let loaded: &LoadedModel = &job.loaded;
-        let measure = |&unit: &usize| {
-            let unit = &job.units[unit];
-            measure_unit(job, unit, keys.unit(unit), &calibrated, journals, &work)
-                .at(format!("{} on {}", job.experiment.name, unit.name))
-        };
-        if loaded.config().vocab_size <= SMALL_VOCABULARY {
-            unfinished.par_iter().try_for_each(measure)?;
-        } else {
-            unfinished.iter().try_for_each(measure)?;
-        }
-        work.finish();
-    }
-    Ok(order.concat())
-}
-
 /// Prefills the context of a unit and measures the cells that are not yet measured. If the context cannot be
 /// read, all of them fail.
 fn measure_unit(
-    job: &Job,
+    prefill: &Prefill<'_>,
     unit: &Unit,
     keys: UnitKeys,
     calibrated: &CalibratedHeads,
-    journals: &Journals,
+    (journals, progress): (&Journals, &dyn Progress),
     work: &Work<'_>,
 ) -> Result<()> {
     check_cancelled(work)?;
+    let job = prefill.job;
     let missing: Vec<&Cell> = {
         let rows = locked(&journals.rows);
         let is_measured =
@@ -319,7 +421,7 @@ fn measure_unit(
         job.cells_of(unit).filter(|cell| !is_measured(cell)).collect()
     };
     let rows = BaseRows { job, unit, keys };
-    let (context, unrepeatable) = match read_context(job, unit, &calibrated.numbers) {
+    let (context, unrepeatable) = match prefill.read(unit, &calibrated.numbers, progress) {
         Ok(read) => read,
         Err(error) => {
             let error = format!("the context cannot be read: {error}");
@@ -351,41 +453,6 @@ fn check_cancelled(work: &Work<'_>) -> Result<()> {
     if work.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
 }
 
-/// Reads the context of a unit, and observes what the job's policies need. If repeating the context fails
-/// although reading it succeeds, the second value is the reason. Only the policies that need the repetition
-/// then fail.
-fn read_context<'a>(
-    job: &'a Job,
-    unit: &Unit,
-    calibration: &Calibration,
-) -> Result<(Context<'a>, Option<String>)> {
-    let loaded: &LoadedModel = &job.loaded;
-    let needs = &job.needs.without(&[Need::Reconstruction].into());
-    let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| error.to_string());
-    match &unit.scored {
-        Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
-            let probes = measure::continuation_probes(job);
-            let mut context =
-                Context::read(loaded, &unit.context, continuation, needs, calibration, &probes)?;
-            let unrepeatable = repeat(&mut context);
-            Ok((context, unrepeatable))
-        }
-        Scored::Questions(questions) => {
-            let seen = [&unit.context[..], &unit.lookahead].concat();
-            let mut context = Context::observe(loaded, &seen, needs, calibration)?;
-            let unrepeatable = repeat(&mut context);
-            if !unit.lookahead.is_empty() {
-                context.rewind(unit.context.len())?;
-            }
-            if job.needs.contains(Need::Future) {
-                let asked: Vec<Vec<u32>> = questions.iter().map(|question| question.asked()).collect();
-                context.observe_future(&asked)?;
-            }
-            Ok((context, unrepeatable))
-        }
-    }
-}
-
 /// Appends the rows and the timing to the journals unless they are already there.
 fn append_new(
     journals: &Journals,
@@ -407,48 +474,4 @@ fn append_new(
         }
     }
     Ok(())
-}
-
-/// The entropies and scores of heads that the job's policies need.
-struct CalibratedHeads {
-    numbers: Calibration,
-    /// The reason why the entropies could not be measured. The cells that need them then fail.
-    failure: Option<String>,
-}
-
-/// Returns the entropies and scores of heads that the job's policies need. Entropies are measured if no file
-/// gives them.
-fn calibrate(job: &Job, progress: &dyn Progress) -> CalibratedHeads {
-    let (mut numbers, mut failure) = (Calibration::new(), None);
-    if let Some((texts, tokens)) = &job.calibration.profiled {
-        match measured_entropies(job, texts, *tokens, progress) {
-            Ok(entropies) => {
-                numbers.insert(Need::Entropy, entropies);
-            }
-            Err(error) => failure = Some(format!("the entropies of heads cannot be measured: {error}")),
-        }
-    }
-    if let Some(entropy) = &job.calibration.entropy {
-        numbers.insert(Need::Entropy, entropy.clone());
-    }
-    if let Some(scores) = &job.calibration.head_scores {
-        numbers.insert(Need::HeadScores, scores.clone());
-    }
-    CalibratedHeads { numbers, failure }
-}
-
-/// Returns the mean entropy of every head over calibration texts, in bits, `[layers * query_heads]`.
-fn measured_entropies(job: &Job, texts: &Texts, tokens: usize, progress: &dyn Progress) -> Result<Vec<f64>> {
-    let texts: Vec<&Text> = texts.all().iter().collect();
-    let windows = Window::all(&job.loaded, &texts, tokens)?;
-    let work = format!("{} calibration", job.loaded.name);
-    let entropies =
-        profile::measure(&job.loaded, &windows, &work, progress)?.mean(tokens, Queries::Published);
-    ensure!(
-        Unfit,
-        entropies.iter().all(|bits| bits.is_finite()),
-        "an entropy is not finite: examine {} with `bitkv doctor`",
-        job.loaded.name
-    );
-    Ok(entropies)
 }

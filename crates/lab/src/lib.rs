@@ -50,6 +50,7 @@ pub mod plan_export;
 pub mod profile;
 pub mod reconstruction;
 mod registry;
+mod snapshots;
 pub mod sweep;
 pub mod tasks;
 pub mod tensors;
@@ -60,3 +61,4 @@ pub mod window;
 
 pub use error::{Error, Result};
 pub use registry::{registry, role_of};
+pub use snapshots::Snapshots;

@@ -81,6 +81,29 @@ impl OwnedObservation {
         }
     }
 
+    /// Returns an observation without rows, of a model's cache whose heads hold all of `tokens` tokens.
+    pub(crate) fn whole(loaded: &LoadedModel, tokens: usize, calibration: &Calibration) -> OwnedObservation {
+        let mut observation = OwnedObservation::new(shape(loaded, tokens), loaded.config().rope_theta);
+        observation.rope_factors = loaded.config().rope_factors();
+        observation.calibration = calibration.clone();
+        observation
+    }
+
+    /// Returns all rows by need; `None` if the heads do not hold all tokens.
+    pub(crate) fn all_rows(&self) -> Option<impl Iterator<Item = (Need, &[Vec<f32>])>> {
+        self.positions.is_empty().then(|| self.rows.iter().map(|(need, rows)| (*need, rows.as_slice())))
+    }
+
+    /// Returns the residual similarity of every layer, if it was observed.
+    pub(crate) fn residual_similarity(&self) -> Option<&[f64]> {
+        self.calibration.get(&Need::ResidualSimilarity).map(Vec::as_slice)
+    }
+
+    /// Sets the residual similarity of every layer.
+    pub(crate) fn set_residual_similarity(&mut self, layers: Vec<f64>) {
+        self.calibration.insert(Need::ResidualSimilarity, layers);
+    }
+
     /// Returns the observation of a forward pass that ended after `tokens` tokens and recorded `probed`, as
     /// far as `needs` asks for it. [`OwnedObservation::insert`] adds the results of other passes.
     pub fn gather(
@@ -90,8 +113,7 @@ impl OwnedObservation {
         needs: &Needs,
         calibration: &Calibration,
     ) -> OwnedObservation {
-        let mut observation = OwnedObservation::new(shape(loaded, tokens), loaded.config().rope_theta);
-        observation.rope_factors = loaded.config().rope_factors();
+        let mut observation = OwnedObservation::whole(loaded, tokens, calibration);
         if probed.positions.iter().any(|positions| positions.len() < tokens) {
             observation.positions = probed.positions;
         }
@@ -116,7 +138,6 @@ impl OwnedObservation {
         for (skipped, heads) in probed.query_moments {
             observation.insert(Need::QueryMoments(skipped), heads.into_iter().map(moments).collect());
         }
-        observation.calibration = calibration.clone();
         if !probed.residual_similarity.is_empty() {
             observation.calibration.insert(Need::ResidualSimilarity, probed.residual_similarity);
         }

@@ -71,6 +71,26 @@ pub fn measure(
 }
 
 impl Entropies {
+    /// Returns the entropies of one text from those of its query positions, `[layers * heads][queries]`.
+    pub(crate) fn of_text(loaded: &LoadedModel, bits: Vec<Vec<f32>>) -> Entropies {
+        let config = loaded.config();
+        let (layers, heads) = (config.num_hidden_layers, config.num_attention_heads);
+        Entropies { layers, heads, context: bits.first().map_or(0, Vec::len), bits: vec![bits] }
+    }
+
+    /// Returns the entropies of the first text in bits, `[layers * heads][queries]`.
+    pub(crate) fn first_text(&self) -> &[Vec<f32>] {
+        self.bits.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the entropies of all texts, each measured alone; `None` if there are none.
+    pub(crate) fn joined(texts: Vec<Entropies>) -> Option<Entropies> {
+        texts.into_iter().reduce(|mut all, text| {
+            all.bits.extend(text.bits);
+            all
+        })
+    }
+
     /// Returns the mean entropy of each head in bits, over texts and the `queries` of the first `context`
     /// tokens, `[layers * heads]`.
     pub fn mean(&self, context: usize, queries: Queries) -> Vec<f64> {

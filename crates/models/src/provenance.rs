@@ -30,6 +30,7 @@ pub fn manifest(
         texts,
         options,
         files: Vec::new(),
+        shard: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod asked_budget;
 mod axes;
 mod column;
 mod content_error;
+mod context_row;
 mod definition;
 mod definition_error;
 mod error;
@@ -39,11 +40,13 @@ mod policy_text;
 mod profile;
 mod profile_file;
 mod published_profile;
+mod raw_rows;
 mod resumable;
 mod row_error;
 mod rows;
 mod rule_name;
 mod scored_task;
+mod shard;
 mod texts;
 mod throughput;
 mod timestamp;
@@ -56,6 +59,7 @@ pub use asked_budget::AskedBudget;
 pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
+pub use context_row::ContextRow;
 pub use definition::{
     CalibrationSettings, Definition, Draft, EXAMPLE, Equivalence, Experiment, GridTask, ListedModel,
     MemoryStudy, ProfileStudy, TextSource,
@@ -66,7 +70,7 @@ pub use field::Field;
 pub use folder::{free_name, is_unfinished};
 pub use gap::Gap;
 pub use grid_row::{GridRow, one_line};
-pub use hash::{FileHash, sha256, sha256_file, sha256_of_parts};
+pub use hash::{FileHash, Hasher, sha256, sha256_file, sha256_of_parts};
 pub use head_class::{ClassCounts, Thresholds};
 pub use head_row::HeadRow;
 pub use journal::Journal;
@@ -83,11 +87,13 @@ pub use policy_text::{PolicyPart, PolicyText};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use profile_file::ProfiledModel;
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
+pub use raw_rows::RawRows;
 pub use resumable::ResumableRun;
 pub use row_error::RowError;
-pub use rows::{FORMAT, Row, check_row, has_rows, read_rows, read_rows_noting, write_rows};
+pub use rows::{FORMAT, Row, check_row, has_rows, header, read_rows, read_rows_noting, write_rows};
 pub use rule_name::RuleName;
 pub use scored_task::ScoredTask;
+pub use shard::{Shard, ShardEntry, ShardError};
 pub use texts::{MANIFEST_FILE, Text, TextEntry, Texts, TextsError};
 pub use throughput::{
     Ceilings, FitPoint, MemoryUse, Method, ModelShape, PrefillFit, Range, Throughput, ThroughputRow, Versions,

@@ -45,6 +45,8 @@ pub enum LineError {
     Missing { missing: usize, all: usize, first: String },
     #[error("the row of {key} belongs to no cell of this run: delete the folder of the unfinished run")]
     Foreign { key: String },
+    #[error("there are more rows than contexts.csv lists")]
+    Unlisted,
     #[error("{reason}: put the original file back, or run again")]
     Changed { reason: Box<LineError> },
 }
@@ -69,6 +71,8 @@ pub enum HeaderError {
     NotUtf8,
     #[error("it has the column '{column}' twice, as if two files were joined: use the original file")]
     Twice { column: String },
+    #[error("another version of bitkv wrote it: use that version to merge, or run again")]
+    OtherVersion,
     #[error(
         "it has no column '{column}', which every file of {kind} rows has, so it is another kind of file or its first \
          line is damaged: name a run folder, or put the original file back"

@@ -1,6 +1,8 @@
 //! `manifest.json`: the provenance of a run.
 
-use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, sha256_of_parts, timestamp};
+use crate::{
+    ContentError, FORMAT, FileHash, RecordError, ShardEntry, json, rows, sha256_of_parts, timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -41,6 +43,9 @@ pub struct Manifest {
     /// The hashes of the files of rows, without compression. Empty in files of format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileHash>,
+    /// Which part of a run this is; `None` if it is a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardEntry>,
 }
 
 /// The part of a manifest that is read before its version is known.
@@ -180,6 +185,7 @@ mod tests {
             texts: vec![FileHash::from_bytes("a.txt", b"text")],
             options: options.as_object().unwrap().clone(),
             files: vec![FileHash::from_bytes("rows.csv", b"rows")],
+            shard: None,
         }
     }
 

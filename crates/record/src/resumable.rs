@@ -122,6 +122,12 @@ impl ResumableRun {
         Ok(target)
     }
 
+    /// Removes the folder with everything in it. This is for work that is cheap to repeat.
+    pub fn discard(self) {
+        // If the folder cannot be removed, the next attempt writes over it.
+        let _ = std::fs::remove_dir_all(&self.partial);
+    }
+
     /// Returns the path of a file that is to be written, and creates the folders that contain it.
     fn file_path(&self, name: &str) -> Result<PathBuf, RecordError> {
         let path = self.partial.join(name);

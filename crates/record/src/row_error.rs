@@ -34,6 +34,8 @@ pub enum RowError {
     NoTargets,
     #[error("total_bytes = {total} is not the sum of its parts, {sum}")]
     NotTheSum { total: f64, sum: f64 },
+    #[error("rows = {rows} is more than expected = {expected}")]
+    MoreThanExpected { rows: usize, expected: usize },
     #[error("kv_fraction = {found} is not kv_bytes / total_bytes = {expected}")]
     NotTheQuotient { found: f64, expected: f64 },
 }

@@ -6,6 +6,7 @@
 
 use crate::column::Presence;
 use crate::{Column, HeaderError, LineError, RecordError, RowError};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -46,10 +47,15 @@ pub trait Row: Default + Clone + 'static {
     fn upgrade(&mut self) {}
 }
 
-/// Returns the header of a file of rows.
-pub(crate) fn header<R: Row>() -> String {
+/// Returns the header of a file of rows, without the line break.
+pub fn header<R: Row>() -> String {
     let names = R::columns().iter().map(|column| column.name);
     [FORMAT_COLUMN].into_iter().chain(names).chain([CHECKSUM_COLUMN]).collect::<Vec<_>>().join(",")
+}
+
+/// Returns the names of the columns, without those of the version and the checksum.
+pub(crate) fn column_names<R: Row>() -> Vec<&'static str> {
+    R::columns().iter().map(|column| column.name).collect()
 }
 
 /// Checks that every value of a row is possible, and that the values do not contradict each other.
@@ -123,7 +129,7 @@ pub fn read_rows_noting<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<
 }
 
 /// The columns of a file, in its order.
-struct Layout<R: Row> {
+pub(crate) struct Layout<R: Row> {
     /// The column at each index of a line; `None` if it is unknown, or is the version or the checksum.
     columns: Vec<Option<&'static Column<R>>>,
     /// The index of the version of the format, if the file has it.
@@ -134,7 +140,7 @@ struct Layout<R: Row> {
 
 impl<R: Row> Layout<R> {
     /// Reads the header.
-    fn new(header: &str) -> Result<Self, HeaderError> {
+    pub(crate) fn new(header: &str) -> Result<Self, HeaderError> {
         let names: Vec<&str> = header.split(',').collect();
         if let Some(twice) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
             return Err(HeaderError::Twice { column: names[twice].to_owned() });
@@ -220,8 +226,21 @@ fn quoted_values(line: &str) -> Result<Vec<String>, LineError> {
     Ok(record.iter().map(str::to_owned).collect())
 }
 
+/// Returns the value at an index of a line. The values before it are not copied.
+pub(crate) fn value_at(line: &str, index: usize) -> Result<Cow<'_, str>, LineError> {
+    let missing = |found| LineError::Count { found, named: index + 1 };
+    if !line.contains('"') {
+        return line.split(',').nth(index).map(Cow::Borrowed).ok_or_else(|| missing(line.split(',').count()));
+    }
+    let mut values = quoted_values(line)?;
+    match index < values.len() {
+        true => Ok(Cow::Owned(values.swap_remove(index))),
+        false => Err(missing(values.len())),
+    }
+}
+
 /// Checks the checksum at the end of a line.
-fn verify_checksum(line: &str) -> Result<(), LineError> {
+pub(crate) fn verify_checksum(line: &str) -> Result<(), LineError> {
     let (before, found) = line.rsplit_once(',').unwrap_or((line, ""));
     let expected = format!("{:08x}", crc32fast::hash(before.as_bytes()));
     match found == expected {

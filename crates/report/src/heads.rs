@@ -123,6 +123,7 @@ mod tests {
             texts: vec![],
             options: Default::default(),
             files: vec![],
+            shard: None,
         };
         let (definition, manifest, heads) = (&definition, &manifest, &heads[..]);
         let run = Run { definition, manifest, rows: &[], timings: &[], heads, memory: &[], folder: None };

@@ -1,6 +1,6 @@
 //! Estimates the time and memory of a run from one context that is read on this machine.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_progress::Silent;
@@ -8,6 +8,7 @@ use bitkv_record::MetricGroup;
 
 use super::{
     batch,
+    contexts::{Part, WorkContext, assigned, contexts},
     in_parallel::SMALL_VOCABULARY,
     job::{Grid, Job},
     memory::MemoryJob,
@@ -19,7 +20,7 @@ use crate::{Error, Result, memory::kv_bytes, profile};
 /// The tokens that are read to estimate the time of a longer context.
 const PROBE: usize = 128;
 /// The tokens of a greedy continuation.
-const GREEDY_TOKENS: usize = 64;
+pub(super) const GREEDY_TOKENS: usize = 64;
 
 /// The estimated cost of one section of a definition on one model.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -69,6 +70,44 @@ pub fn estimate(grid: &Grid) -> Result<Estimates> {
     let profiles = grid.profiles.iter().map(estimate_profile).collect::<Result<Vec<_>>>()?;
     let memory = grid.memory.iter().map(estimate_memory).collect::<Result<Vec<_>>>()?;
     Ok(Estimates { rows: grid.rows(), jobs, profiles, memory })
+}
+
+/// The estimated cost of one shard.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ShardEstimate {
+    /// The number of the shard, from 1.
+    pub shard: usize,
+    /// The number of its contexts, over all studies.
+    pub contexts: usize,
+    /// The number of its rows of every kind, timings not counted.
+    pub rows: usize,
+    /// The seconds that it takes on this machine under its present load.
+    pub seconds: f64,
+    /// The peak bytes of weights, caches, activations and logits.
+    pub bytes: u64,
+}
+
+/// Divides the estimates of a grid among `shards` shards, each context by its part of the cost of its job.
+pub fn shard_estimates(grid: &Grid, estimates: &Estimates, shards: u32) -> Vec<ShardEstimate> {
+    let empty = |shard| ShardEstimate { shard, contexts: 0, rows: 0, seconds: 0.0, bytes: 0 };
+    let mut divided: Vec<ShardEstimate> = (1..=shards as usize).map(empty).collect();
+    let contexts = contexts(grid);
+    let estimate_of = |context: &WorkContext| match context.part {
+        Part::Memory => &estimates.memory[context.job],
+        Part::Profiles => &estimates.profiles[context.job],
+        Part::Experiments => &estimates.jobs[context.job],
+    };
+    let mut costs: BTreeMap<(u8, usize), u64> = BTreeMap::new();
+    let job = |context: &WorkContext| (context.part as u8, context.job);
+    contexts.iter().for_each(|context| *costs.entry(job(context)).or_default() += context.cost);
+    for (context, shard) in contexts.iter().zip(assigned(&contexts, shards)) {
+        let (estimate, shard) = (estimate_of(context), &mut divided[shard as usize]);
+        shard.contexts += 1;
+        shard.rows += context.rows;
+        shard.seconds += estimate.seconds * context.cost as f64 / costs[&job(context)].max(1) as f64;
+        shard.bytes = shard.bytes.max(estimate.bytes);
+    }
+    divided
 }
 
 fn estimate_profile(job: &ProfileJob) -> Result<Estimate> {

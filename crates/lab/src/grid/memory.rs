@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bitkv_models::{LoadedModel, Shape, published_shape};
 use bitkv_record::{Accounting, Form, Journal, ListedModel, MemoryRow, MemoryStudy, Row};
 
-use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection};
+use super::{in_parallel::locked, loaded_models::LoadedModels, reused::Reused, selection::Selection};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -79,7 +79,7 @@ impl MemoryJob {
 
     /// Returns the number of context lengths that the model can read.
     pub(super) fn contexts(&self) -> usize {
-        self.cells().len() / self.study.accounting.len().max(1)
+        self.lengths().len()
     }
 
     /// Returns the number of tokens of all contexts that must be read to be measured.
@@ -101,11 +101,21 @@ impl MemoryJob {
         self.cells().len()
     }
 
+    /// Returns the context lengths that the model can read, in tokens.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        let longest = self.shape.config.max_position_embeddings;
+        self.study.contexts.iter().copied().filter(|context| *context <= longest).collect()
+    }
+
+    /// Returns the model if contexts are read with it, or `None` if all bytes are computed.
+    pub(super) fn measuring_model(&self) -> Option<&LoadedModel> {
+        self.loaded().filter(|_| self.study.accounting.contains(&Accounting::Measured))
+    }
+
     /// Returns the context lengths that the model can read, each with every accounting.
     fn cells(&self) -> Vec<(usize, Accounting)> {
-        let longest = self.shape.config.max_position_embeddings;
-        let contexts = self.study.contexts.iter().filter(|context| **context <= longest);
-        contexts.flat_map(|context| self.study.accounting.iter().map(move |kind| (*context, *kind))).collect()
+        let kinds = |context| self.study.accounting.iter().map(move |kind| (context, *kind));
+        self.lengths().into_iter().flat_map(kinds).collect()
     }
 
     fn row(&self, context: usize, accounting: Accounting) -> Result<MemoryRow> {
@@ -129,31 +139,38 @@ fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     Ok(memory::row_from_bytes(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
-/// Measures the missing rows of a study. Returns the keys of all its rows in order. If the model fails at a
-/// context, the row is left out, and `failures` gets a sentence.
+/// Measures the missing rows of a study at its `own` lengths. Returns the keys of all rows of each own length,
+/// in order. If the model fails at a length, its row is left out, and `failures` gets a sentence.
 ///
 /// # Errors
 /// Returns an error if a row cannot be written.
 pub(super) fn measure(
     job: &MemoryJob,
+    own: &[bool],
     rows: &Mutex<Journal<MemoryRow>>,
+    reused: &Reused,
     failures: &mut Vec<String>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Vec<String>>> {
     let mut order = Vec::new();
-    for (context, accounting) in job.cells() {
-        let (study, model) = (job.study.name.clone(), job.shape.name.clone());
-        let key = MemoryRow { study, model, context, accounting, ..MemoryRow::default() }.key();
-        if !locked(rows).contains(&key) {
-            match job.row(context, accounting) {
-                Ok(row) => locked(rows).append(row)?,
-                Err(error) => {
-                    let (study, model) = (&job.study.name, &job.shape.name);
-                    failures.push(format!("{study}, {model} at {context} tokens, {accounting}: {error}"));
-                    continue;
+    for (length, _) in job.lengths().into_iter().zip(own).filter(|(_, own)| **own) {
+        let mut keys = Vec::new();
+        for &accounting in &job.study.accounting {
+            let (study, model) = (job.study.name.clone(), job.shape.name.clone());
+            let key = MemoryRow { study, model, context: length, accounting, ..MemoryRow::default() }.key();
+            reused.take_over(&reused.memory, &key, rows)?;
+            if !locked(rows).contains(&key) {
+                match job.row(length, accounting) {
+                    Ok(row) => locked(rows).append(row)?,
+                    Err(error) => {
+                        let (study, model) = (&job.study.name, &job.shape.name);
+                        failures.push(format!("{study}, {model} at {length} tokens, {accounting}: {error}"));
+                        continue;
+                    }
                 }
             }
+            keys.push(key);
         }
-        order.push(key);
+        order.push(keys);
     }
     Ok(order)
 }

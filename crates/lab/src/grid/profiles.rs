@@ -9,7 +9,7 @@ use bitkv_record::{
 };
 
 use super::{
-    check_cancelled, in_parallel::locked, loaded_models::LoadedModels, selection::Selection,
+    check_cancelled, in_parallel::locked, loaded_models::LoadedModels, reused::Reused, selection::Selection,
     sources::read_texts,
 };
 use crate::{
@@ -49,6 +49,16 @@ impl ProfileJob {
     /// Returns the tokens of every text, at the longest length.
     pub(super) fn windows(&self) -> Result<Vec<Window>> {
         windows(&self.study, &self.loaded, &self.texts)
+    }
+
+    /// Returns the names of the texts, in their order.
+    pub(super) fn text_names(&self) -> Vec<String> {
+        self.texts.all().iter().map(|text| text.entry.name.clone()).collect()
+    }
+
+    /// Returns the longest context, in tokens.
+    pub(super) fn longest(&self) -> usize {
+        longest(&self.study)
     }
 
     /// Returns how much of the texts is read at the longest length.
@@ -120,19 +130,24 @@ fn longest(study: &ProfileStudy) -> usize {
     study.lengths.iter().copied().max().unwrap_or(0)
 }
 
-/// Measures the missing rows of a study. Returns the keys of all its rows in order. One pass over a text
-/// serves all lengths. If the model fails on a text, its rows are left out, and `failures` gets a sentence.
+/// Measures the missing rows of a study on its `own` texts. Returns the keys of all rows of each own text, in
+/// order. One pass over a text serves all lengths. If the model fails on a text, its rows are left out, and
+/// `failures` gets a sentence.
 ///
 /// # Errors
 /// Returns an error if a row cannot be written.
 pub(super) fn measure(
     job: &ProfileJob,
+    own: &[bool],
     rows: &Mutex<Journal<HeadRow>>,
+    reused: &Reused,
     failures: &mut Vec<String>,
     progress: &dyn Progress,
-) -> Result<Vec<String>> {
-    let windows = job.windows()?;
+) -> Result<Vec<Vec<String>>> {
+    let windows = job.windows()?.into_iter().zip(own).filter(|(_, own)| **own);
+    let windows: Vec<Window> = windows.map(|(window, _)| window).collect();
     let mut order: Vec<Vec<String>> = windows.iter().map(|window| job.keys(window)).collect();
+    order.iter().flatten().try_for_each(|key| reused.take_over(&reused.heads, key, rows))?;
     let lacks_rows = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let unfinished: Vec<usize> = (0..windows.len()).filter(lacks_rows).collect();
     let steps = Work::steps(progress, &format!("{} {}", job.study.name, job.loaded.name), unfinished.len());
@@ -157,7 +172,7 @@ pub(super) fn measure(
         steps.advance();
     }
     steps.finish();
-    Ok(order.concat())
+    Ok(order)
 }
 
 impl ProfileJob {

@@ -20,6 +20,7 @@ pub(crate) fn manifest() -> Manifest {
         texts: vec![],
         options: Default::default(),
         files: vec![],
+        shard: None,
     }
 }
 

@@ -1,0 +1,297 @@
+//! Copies the rows of all shards into one run, in the order of the whole run.
+
+use bitkv_record::{
+    FileHash, GridRow, HeadRow, Manifest, MemoryRow, RecordError, ResumableRun, Row, TimingRow,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::claims::{Claim, FILES};
+use crate::missing::command_for;
+use crate::open_files::OpenFiles;
+use crate::row_writer::RowWriter;
+use crate::{Error, Result, Shards};
+
+/// The most failed cells that are described. All are counted.
+const DESCRIBED: usize = 50;
+/// The name of the file of timings.
+const TIMINGS: &str = "timings.csv";
+
+/// A merged run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The folder of the run.
+    pub folder: PathBuf,
+    /// The number of rows in each file.
+    pub rows: BTreeMap<String, u64>,
+    /// The number of shards.
+    pub shards: u32,
+    /// The number of cells and other parts that failed.
+    pub failures: u64,
+    /// The first failures.
+    pub failed: Vec<FailedCell>,
+    /// For each shard with failures, the command that measures exactly these cells again.
+    pub commands: Vec<String>,
+}
+
+/// A cell, or a part of a profile or a memory study, that could not be measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCell {
+    /// The shard, such as `3/8`.
+    pub shard: String,
+    /// What failed and why.
+    pub text: String,
+}
+
+/// The failures that were found so far.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    described: Vec<FailedCell>,
+    sources: BTreeSet<u32>,
+}
+
+impl Merged {
+    /// Returns the number of rows of all kinds, timings not counted.
+    pub fn measured(&self) -> u64 {
+        self.rows.iter().filter(|(name, _)| *name != TIMINGS).map(|(_, rows)| rows).sum()
+    }
+}
+
+impl Shards {
+    /// Writes the merged run to `out`. `command` is the command line of this process. The rows are those that
+    /// one machine would have written, byte for byte.
+    ///
+    /// # Errors
+    /// Fails if shards are missing, if two of them have different values for one row, if a file was changed,
+    /// or if the run cannot be written. Nothing is left at `out` then.
+    pub fn merge(&self, out: &Path, command: Vec<String>) -> Result<Merged> {
+        self.check_complete()?;
+        let run = ResumableRun::open(out, &format!("merge of {}", self.entry.fingerprint))?;
+        match self.write(&run, command) {
+            Ok(merged) => {
+                let folder = run.finish()?;
+                Ok(Merged { folder, ..merged })
+            }
+            Err(error) => {
+                run.discard();
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&self, run: &ResumableRun, command: Vec<String>) -> Result<Merged> {
+        let (mut rows, mut files, mut failures) = (BTreeMap::new(), Vec::new(), Failures::default());
+        let mut record = |written: Option<(FileHash, u64)>| {
+            if let Some((hash, count)) = written {
+                rows.insert(hash.name.clone(), count);
+                files.push(hash);
+            }
+        };
+        // The order of the files is that of a run's manifest.
+        let (cells, timings) = self.copy_cells(run, &mut failures)?;
+        record(Some(cells));
+        record(timings);
+        record(self.copy_parts::<HeadRow>(run, 1)?);
+        record(self.copy_parts::<MemoryRow>(run, 2)?);
+        self.add_partly_measured(&mut failures)?;
+        let manifest = Manifest { files, ..self.merged_manifest(command) };
+        let definition = String::from_utf8_lossy(&self.definition);
+        run.write_text("definition.toml", &definition)?;
+        run.write_json("manifest.json", &manifest)?;
+        Ok(Merged {
+            folder: run.target().to_owned(),
+            rows,
+            shards: self.count(),
+            failures: failures.count,
+            commands: self.commands(&failures.sources),
+            failed: failures.described,
+        })
+    }
+
+    /// Copies the rows of cells and their timings. If several shards have a context, a row without an error
+    /// replaces one with an error.
+    fn copy_cells(
+        &self,
+        run: &ResumableRun,
+        failures: &mut Failures,
+    ) -> Result<((FileHash, u64), Option<(FileHash, u64)>)> {
+        let mut cells = OpenFiles::<GridRow>::new(&self.sources, FILES[0]);
+        let mut timings = OpenFiles::<TimingRow>::new(&self.sources, TIMINGS);
+        let mut out = RowWriter::create::<GridRow>(&run.path().join(FILES[0]))?;
+        let timed = self.manifest.files.iter().any(|file| file.name == TIMINGS);
+        let mut timed_out = match timed {
+            true => Some(RowWriter::create::<TimingRow>(&run.path().join(TIMINGS))?),
+            false => None,
+        };
+        for claims in self.contexts(0) {
+            match claims {
+                // Most contexts are in one shard, whose lines go through memory one by one.
+                [claim] => cells.copy(claim.source, claim.rows, |line, rows| {
+                    let error = rows.value(line, "error")?;
+                    if !error.is_empty() {
+                        failures
+                            .add(claim.source, self.shard(claim.source), || describe(line, rows, &error))?;
+                    }
+                    out.add(line)
+                })?,
+                _ => self.resolve(claims, &mut cells, &mut out, failures)?,
+            }
+            let kept = claims[0].source;
+            for claim in claims {
+                let Some(out) = &mut timed_out else { break };
+                timings.copy(claim.source, claim.timings, |line, _| match claim.source == kept {
+                    true => out.add(line),
+                    false => Ok(()),
+                })?;
+            }
+        }
+        cells.finish()?;
+        timings.finish()?;
+        Ok((out.finish()?, timed_out.map(RowWriter::finish).transpose()?))
+    }
+
+    /// Copies the rows of a context that several shards have.
+    fn resolve(
+        &self,
+        claims: &[Claim],
+        cells: &mut OpenFiles<'_, GridRow>,
+        out: &mut RowWriter,
+        failures: &mut Failures,
+    ) -> Result<()> {
+        // The line, whether its cell failed, and the shard that it comes from.
+        let mut chosen: Vec<(String, bool, u32)> = Vec::new();
+        for (number, claim) in claims.iter().enumerate() {
+            let mut at = 0;
+            cells.copy(claim.source, claim.rows, |line, rows| {
+                let failed = !rows.value(line, "error")?.is_empty();
+                let found = (line.to_owned(), failed, claim.source);
+                if number == 0 {
+                    chosen.push(found);
+                    return Ok(());
+                }
+                let key = rows.value(line, "key")?.into_owned();
+                let row = chosen
+                    .get_mut(at)
+                    .filter(|row| rows.value(&row.0, "key").is_ok_and(|other| other == key));
+                at += 1;
+                match row {
+                    Some(row) if row.1 && !failed => *row = found,
+                    Some(row) if failed || row.0 == line => {}
+                    _ => return Err(self.conflict(claims[0], *claim, 0, key)),
+                }
+                Ok(())
+            })?;
+            if number > 0 && at < chosen.len() {
+                let key = format!("number {at} of context {}", claim.context);
+                return Err(self.conflict(claims[0], *claim, 0, key));
+            }
+        }
+        for (line, failed, source) in chosen {
+            if failed {
+                let file = cells.file(source)?;
+                let error = file.value(&line, "error")?;
+                failures.add(source, self.shard(source), || describe(&line, file, &error))?;
+            }
+            out.add(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Copies a file of rows in which failures left rows out. If several shards have a context, the one with
+    /// the most rows is used.
+    fn copy_parts<R: Row>(&self, run: &ResumableRun, file: u8) -> Result<Option<(FileHash, u64)>> {
+        let name = FILES[usize::from(file)];
+        if !self.manifest.files.iter().any(|file| file.name == name) {
+            return Ok(None);
+        }
+        let mut files = OpenFiles::<R>::new(&self.sources, name);
+        let mut out = RowWriter::create::<R>(&run.path().join(name))?;
+        for claims in self.contexts(file) {
+            let most = (0..claims.len()).rev().max_by_key(|&i| claims[i].rows).unwrap_or(0);
+            let mut lines: Vec<String> = Vec::new();
+            for (number, claim) in claims.iter().enumerate() {
+                let mut own = Vec::new();
+                files.copy(claim.source, claim.rows, |line, _| {
+                    own.push(line.to_owned());
+                    Ok(())
+                })?;
+                let differs = number > 0 && claims[0].complete && claim.complete && own != lines;
+                if differs {
+                    let first =
+                        own.iter().zip(&lines).find(|(a, b)| a != b).map(|(line, _)| line.trim().to_owned());
+                    return Err(self.conflict(claims[0], *claim, file, first.unwrap_or_default()));
+                }
+                if number == 0 || number == most {
+                    lines = own;
+                }
+            }
+            lines.iter().try_for_each(|line| out.add(line))?;
+        }
+        files.finish()?;
+        out.finish().map(Some)
+    }
+
+    /// Returns the claims of each context whose rows are in a file.
+    fn contexts(&self, file: u8) -> impl Iterator<Item = &[Claim]> {
+        self.claims.chunk_by(|a, b| a.context == b.context).filter(move |claims| claims[0].file == file)
+    }
+
+    /// Adds the parts of profiles and memory studies that no shard has measured.
+    fn add_partly_measured(&self, failures: &mut Failures) -> Result<()> {
+        let complete: BTreeSet<u32> = {
+            let complete = self.claims.iter().filter(|claim| claim.file > 0 && claim.complete);
+            complete.map(|claim| claim.context).collect()
+        };
+        let mut parts = self.partly_measured.iter().filter(|part| !complete.contains(&part.context));
+        parts
+            .try_for_each(|part| failures.add(part.source, self.shard(part.source), || Ok(part.text.clone())))
+    }
+
+    /// Returns the commands that measure the failed cells of these shards again.
+    fn commands(&self, sources: &BTreeSet<u32>) -> Vec<String> {
+        let command = |&source: &u32| {
+            let source = &self.sources[source as usize];
+            let again = source.folder.with_file_name(format!("{}-again", source.shard.folder_name()));
+            command_for(&self.manifest.command, source.shard, &again, Some(&source.folder))
+        };
+        sources.iter().map(command).collect()
+    }
+
+    fn shard(&self, source: u32) -> String {
+        self.sources[source as usize].shard.to_string()
+    }
+
+    fn conflict(&self, first: Claim, other: Claim, file: u8, key: String) -> Error {
+        let path = |claim: Claim| self.sources[claim.source as usize].folder.join(FILES[usize::from(file)]);
+        Error::Conflict { first: path(first), other: path(other), key }
+    }
+}
+
+impl Failures {
+    /// Counts a failure, and describes it if few were described.
+    fn add(
+        &mut self,
+        source: u32,
+        shard: String,
+        text: impl FnOnce() -> Result<String, RecordError>,
+    ) -> Result<()> {
+        self.count += 1;
+        self.sources.insert(source);
+        if self.described.len() < DESCRIBED {
+            self.described.push(FailedCell { shard, text: text()? });
+        }
+        Ok(())
+    }
+}
+
+/// Describes a failed cell.
+fn describe(line: &str, rows: &bitkv_record::RawRows, error: &str) -> Result<String, RecordError> {
+    let value = |column: &str| rows.value(line, column);
+    let (experiment, policy, budget) = (value("experiment")?, value("policy")?, value("budget")?);
+    Ok(format!(
+        "{experiment}, {policy} of {} at budget {budget} on {}: {error}",
+        value("model")?,
+        value("text")?
+    ))
+}
