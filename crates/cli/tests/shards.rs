@@ -35,7 +35,10 @@ accounting = ["actual", "measured"]
 
 /// A definition with every kind of study. The passkeys fail in chunks, because they see the question.
 fn studies() -> String {
-    let policies = ("\"uniform+random\"", "\"uniform+random\", \"entropy+recency\", \"uniform+kvzip\"");
+    // Between them, these policies read everything that a prefill observes.
+    let more = "\"uniform+random\", \"entropy+recency\", \"uniform+kvzip\", \"uniform+expected-attention\", \
+                \"uniform+critical\", \"uniform+accumulated-attention\", \"uniform+key-diff\", \"cake\"";
+    let policies = ("\"uniform+random\"", more);
     let tasks = "metrics = [\"kl\"]\ntasks = [\"text\", { kind = \"recall\", tokens = 64, count = 2, aware = true }]\n";
     let budgets = ("[1.0, 0.5, 0.25]", "[1.0, 0.25]");
     definition(&[("[\"first-gqa\"]", "[\"first-gqa\", \"first-mha\"]"), policies, budgets]) + tasks + STUDIES
