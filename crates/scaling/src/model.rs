@@ -149,8 +149,8 @@ impl Overheads {
         let merges: Vec<&Point> = points.iter().filter(|point| point.step == Step::Merge).collect();
         let (shard_operations, context_operations) =
             operations(&shards).unwrap_or((ASSUMED.shard_operations, ASSUMED.context_operations));
-        // Other work on the machine disturbs CPU seconds less than wall-clock seconds. A start runs on one core,
-        // and plans on all of them.
+        // Other work on the machine disturbs CPU seconds less than wall-clock seconds. A start runs on one
+        // core, and plans on all of them.
         let cpu = ShardCost::fit(&shards, Point::cpu_seconds, false);
 
         Overheads {
