@@ -67,6 +67,9 @@ traced() {
     awk '$1 + 0 == $1 && $NF != "total" { calls += $4 } END { if (calls) print calls }' "$work/calls"
 }
 
+# Wall-clock times of a busy machine are not worth fitting.
+awk -v cores="$cores" '$1 > 0.2 * cores { print "warning: the load is " $1 ": stop other work on this machine, or only CPU seconds can be believed" }' /proc/loadavg >&2
+
 declare -A written
 for round in $(seq "$rounds"); do
     for count in $counts; do

@@ -3,6 +3,7 @@
 use crate::{
     least_squares::non_negative,
     point::{Pass, Point, Step},
+    speed::MEASURED_CORES,
 };
 
 /// The number of coefficients of [`ShardCost`].
@@ -124,16 +125,17 @@ pub struct Overheads {
     pub measured: bool,
 }
 
-/// The overheads that are assumed until points are measured.
+/// The overheads that are assumed until points are measured. They are rounded from first runs on a busy
+/// machine.
 pub const ASSUMED: Overheads = Overheads {
-    start_seconds: 2.0,
+    start_seconds: 0.5,
     // Traced in a small run of the built-in models.
     shard_operations: 120.0,
     context_operations: [1.0, 13.0, 3.0],
-    observation_bytes: 64.0,
+    observation_bytes: 16.0,
     // The CPU seconds of tiny-mha less those of tiny-gqa, over the entries that it has more, on two cores.
     entry_seconds: 95e-9,
-    merge: MergeCost { row_seconds: 20e-6, shard_seconds: 5e-3 },
+    merge: MergeCost { row_seconds: 35e-6, shard_seconds: 5e-3 },
     measured: false,
 };
 
@@ -147,13 +149,16 @@ impl Overheads {
         let merges: Vec<&Point> = points.iter().filter(|point| point.step == Step::Merge).collect();
         let (shard_operations, context_operations) =
             operations(&shards).unwrap_or((ASSUMED.shard_operations, ASSUMED.context_operations));
-        let wall = ShardCost::fit(&shards, |point| point.wall_seconds, true);
+        // Other work on the machine disturbs CPU seconds less than wall-clock seconds. A start runs on one
+        // core, and plans on all of them.
+        let cpu = ShardCost::fit(&shards, Point::cpu_seconds, false);
+
         Overheads {
-            start_seconds: wall.0[0],
+            start_seconds: cpu.0[0],
             shard_operations,
             context_operations,
             observation_bytes: observation_bytes(&shards).unwrap_or(ASSUMED.observation_bytes),
-            entry_seconds: wall.0[5] / MEGA,
+            entry_seconds: cpu.0[5] / MEGA / MEASURED_CORES,
             merge: MergeCost::fit(&merges),
             measured: true,
         }

@@ -3,7 +3,7 @@
 use crate::Shape;
 
 /// The cores of the machine on which the speeds were measured.
-const MEASURED_CORES: f64 = 2.0;
+pub(crate) const MEASURED_CORES: f64 = 2.0;
 
 /// The speed of a node. Everything is divided evenly among its cores.
 #[derive(Clone, Copy, Debug, PartialEq)]

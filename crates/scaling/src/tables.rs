@@ -98,7 +98,7 @@ fn overhead_table(overheads: &Overheads) -> String {
     let source = if overheads.measured {
         "These numbers are fitted to all measured points:"
     } else {
-        "These numbers are assumed, because no points are measured yet:"
+        "These numbers are assumed, because no points are measured yet. They are rounded from first runs on a busy machine:"
     };
     let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     format!("{source}\n\n{}", markdown(&["overhead", "value"], rows))
