@@ -1,24 +1,16 @@
-//! The assignment of contexts to shards: the longest first, each to the least loaded shard.
+//! The assignment of contexts to shards, as a run does it.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
-
-use crate::time::Time;
+/// Microseconds of a second. Costs are whole numbers.
+const MICROSECONDS: f64 = 1e6;
 
 /// Returns the contexts of each shard, in the order of the run. `estimates` has the estimated seconds of each
-/// context. Among equals the first context and the first shard win, so that every process finds the same
-/// assignment.
+/// context.
 pub fn assign(estimates: &[f64], shards: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..estimates.len()).collect();
-    order.sort_by(|a, b| estimates[*b].total_cmp(&estimates[*a]).then(a.cmp(b)));
+    let costs: Vec<u64> = estimates.iter().map(|seconds| (seconds * MICROSECONDS) as u64).collect();
     let mut owned = vec![Vec::new(); shards];
-    let mut loads: BinaryHeap<Reverse<(Time, usize)>> =
-        (0..shards).map(|i| Reverse((Time(0.0), i))).collect();
-    for context in order {
-        let Some(Reverse((load, shard))) = loads.pop() else { break };
-        owned[shard].push(context);
-        loads.push(Reverse((Time(load.0 + estimates[context]), shard)));
+    for (context, shard) in bitkv_shards::assign(&costs, shards as u32).into_iter().enumerate() {
+        owned[shard as usize].push(context);
     }
-    owned.iter_mut().for_each(|contexts| contexts.sort_unstable());
     owned
 }
 
