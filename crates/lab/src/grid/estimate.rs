@@ -99,13 +99,23 @@ pub fn shard_estimates(grid: &Grid, estimates: &Estimates, shards: u32) -> Vec<S
     };
     let mut costs: BTreeMap<(u8, usize), u64> = BTreeMap::new();
     let job = |context: &WorkContext| (context.part as u8, context.job);
+    let weights = |context: &WorkContext| {
+        let loaded = match context.part {
+            Part::Memory => grid.memory[context.job].loaded(),
+            Part::Profiles => Some(grid.profiles[context.job].loaded()),
+            Part::Experiments => Some(&*grid.jobs[context.job].loaded),
+        };
+        loaded.map_or(0, |loaded| loaded.model.weight_bytes() as u64)
+    };
+    let all_weights = grid.weight_bytes();
     contexts.iter().for_each(|context| *costs.entry(job(context)).or_default() += context.cost);
     for (context, shard) in contexts.iter().zip(assigned(&contexts, shards)) {
         let (estimate, shard) = (estimate_of(context), &mut divided[shard as usize]);
         shard.contexts += 1;
         shard.rows += context.rows;
         shard.seconds += estimate.seconds * context.cost as f64 / costs[&job(context)].max(1) as f64;
-        shard.bytes = shard.bytes.max(estimate.bytes);
+        // A process loads all models, whichever it measures.
+        shard.bytes = shard.bytes.max(all_weights + estimate.bytes.saturating_sub(weights(context)));
     }
     divided
 }

@@ -204,6 +204,16 @@ impl Grid {
         jobs.flatten().chain(self.profiles.iter().map(ProfileJob::text_use)).cloned().collect()
     }
 
+    /// Returns the bytes of the weights of all loaded models, each model and form once.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let jobs = self.jobs.iter().flat_map(|job| [Some(&*job.loaded), job.truth.as_deref()]);
+        let profiles = self.profiles.iter().map(|job| Some(job.loaded()));
+        let all = jobs.chain(profiles).chain(self.memory.iter().map(MemoryJob::loaded)).flatten();
+        let models: BTreeMap<*const LoadedModel, u64> =
+            all.map(|loaded| (std::ptr::from_ref(loaded), loaded.model.weight_bytes() as u64)).collect();
+        models.values().sum()
+    }
+
     /// Returns the number of rows of a complete run, timings not counted.
     pub fn rows(&self) -> usize {
         let jobs: usize = self.jobs.iter().map(Job::rows).sum();
