@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use bitkv_slurm::{
-    EndedTask, Known, Layout, MergeState, QueuedTask, Record, ShardState, Status, SubmittedJobs,
+    EndedTask, Layout, MergeState, QueuedTask, Record, ShardState, SlurmAnswer, Status, SubmittedJobs,
 };
 use support::{Folder, plan};
 
@@ -46,7 +46,7 @@ fn every_state_is_recognised() {
     fs::write(layout.shard(1, 8).join("manifest.json"), "{\"seconds\": 100.0}").unwrap();
     journal(&layout, 2, 50);
     journal(&layout, 5, 20);
-    let known = Known {
+    let known = SlurmAnswer {
         queue: vec![
             queued(4, Some(2), "RUNNING", 1),
             queued(4, Some(3), "PENDING", 0),
@@ -85,7 +85,7 @@ fn without_slurm_the_journals_are_the_only_source() {
     let folder = Folder::new();
     let layout = Layout::new(&folder.path("run")).unwrap();
     journal(&layout, 3, 7);
-    let status = Status::new(&record(&layout), &layout, &Known::default());
+    let status = Status::new(&record(&layout), &layout, &SlurmAnswer::default());
     assert_eq!((status.shards[2].state, status.shards[2].rows_written), (ShardState::Stopped, 7));
     assert_eq!((status.count(ShardState::Missing), status.merge), (7, MergeState::Missing));
     assert_eq!(status.summary(), "0 of 8 shards done, 1 stopped, 7 missing; 7 of 800 rows");
