@@ -1,6 +1,6 @@
-//! SIGINT, SIGTERM and SIGUSR1: a run finishes what it is measuring, keeps its rows, and says how to resume. A
-//! second signal ends the process at once. Batch systems send SIGUSR1 before a time limit; the exit code then
-//! says that the same command should run again.
+//! SIGINT, SIGTERM and SIGUSR1: a run finishes what it is measuring, keeps its rows, and says how to resume.
+//! A second signal ends the process at once. Batch systems send SIGUSR1 before a time limit; the exit code
+//! then says that the same command should run again.
 
 use std::{
     path::{Path, PathBuf},

@@ -204,8 +204,8 @@ commands! {
     /// Merge the shards of a run into the run that one machine would have written, byte for byte.
     ///
     /// The shards must agree in definition, models, texts, program and instruction sets. If one is missing,
-    /// nothing is written, and the command that measures it is shown. Failed cells are listed with the command
-    /// that measures exactly them again, and the exit code is then 1.
+    /// nothing is written, and the command that measures it is shown. Failed cells are listed with the
+    /// command that measures exactly them again, and the exit code is then 1.
     Merge = merge(), "OUT SHARDS...", [
         "bitkv merge runs/sinks runs/sinks.shards" => "Merge all shards in a folder, and write the report.",
         "bitkv merge runs/sinks runs/sinks.shards --check" => "Say what is missing, and write nothing.",

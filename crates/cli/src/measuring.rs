@@ -18,6 +18,8 @@ pub(crate) struct FinishedRun {
     pub(crate) recorded: RecordedRun,
     /// The number of rows of every kind that an earlier attempt had measured.
     pub(crate) resumed: usize,
+    /// The number of rows that were taken over from other runs.
+    pub(crate) reused: usize,
     /// The seconds of measuring.
     pub(crate) seconds: f64,
     pub(crate) folder: PathBuf,
@@ -48,6 +50,7 @@ impl FinishedRun {
                 "run": self.folder,
                 "rows": rows,
                 "resumed": self.resumed,
+                "reused": self.reused,
                 "failed": failed,
                 "seconds": self.seconds,
             }))?;
@@ -119,10 +122,10 @@ pub(crate) fn run_with(grid: &Grid, folder: &Path, options: &RunOptions<'_>) -> 
         memory: &measured.memory,
         folder: Some(&target),
     });
-    let (resumed, seconds) = (measured.resumed, measured.manifest.seconds);
+    let (resumed, reused, seconds) = (measured.resumed, measured.reused, measured.manifest.seconds);
     let failures = measured.failures.clone();
     let folder = measured.finish(&reports)?;
-    Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, seconds, folder, failures })
+    Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, reused, seconds, folder, failures })
 }
 
 /// Prints what a run would cost: rows, seconds, and memory; and the same of each of its shards, if their

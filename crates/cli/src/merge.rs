@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{output, report};
 
-/// The most rows of which a report is made without being asked for, because a report needs all rows in memory.
+/// The most rows for which a report is made without `bitkv report`, which needs all rows in memory.
 const REPORTED_ROWS: u64 = 300_000;
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.check {
         return show_complete(shards.count(), arguments.json);
     }
-    let merged = shards.merge(&arguments.out, std::env::args().collect())?;
+    let merged = shards.merge(&arguments.out, command())?;
     drop(shards);
     let reported = !arguments.no_report && merged.measured() <= REPORTED_ROWS;
     if reported {
@@ -59,6 +59,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             first.shard
         ),
     }
+}
+
+/// Returns the command line, with the name of the program without its folder.
+fn command() -> Vec<String> {
+    ["bitkv".to_owned()].into_iter().chain(std::env::args().skip(1)).collect()
 }
 
 /// Lists the missing shards and the commands that measure them.

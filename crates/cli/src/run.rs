@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
     /// runs/NAME.shards/I-of-N]. An unfinished run there resumes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Measure only shard I of N, numbered from 1. The shards divide the contexts by their estimated cost, each
-    /// writes a run of its own, and `bitkv merge` joins them.
+    /// Measure only shard I of N, numbered from 1. The shards divide the contexts by their estimated cost,
+    /// each writes a run of its own, and `bitkv merge` joins them.
     #[arg(long, value_name = "I/N", conflicts_with = "dry_run")]
     shard: Option<Shard>,
     /// With --dry-run, also estimate each of N shards.
@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     /// number of processes may use it at once.
     #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
     snapshots: Option<PathBuf>,
-    /// A finished run or shard whose rows are taken over where nothing changed that they depend on. Failed cells
-    /// are measured again. Repeat the option for several runs.
+    /// A finished run or shard whose rows are taken over where nothing changed that they depend on. Failed
+    /// cells are measured again. Repeat the option for several runs.
     #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
     reuse: Vec<PathBuf>,
     /// Do nothing if the run is already finished, instead of refusing.

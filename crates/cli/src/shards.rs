@@ -33,11 +33,12 @@ pub(crate) fn run(
     let failed = failed_cells + measured.failures.len();
     let rows = measured.rows.len() + measured.heads.len() + measured.memory.len();
     let reason = measured.rows.iter().find_map(describe).or_else(|| measured.failures.first().cloned());
-    let (resumed, seconds) = (measured.resumed, measured.manifest.seconds);
+    let (resumed, reused, seconds) = (measured.resumed, measured.reused, measured.manifest.seconds);
     let folder = measured.finish(&[])?;
     if as_json {
         output::json(&json!({
-            "run": folder, "shard": shard, "rows": rows, "resumed": resumed, "failed": failed, "seconds": seconds,
+            "run": folder, "shard": shard, "rows": rows, "resumed": resumed, "reused": reused, "failed": failed,
+            "seconds": seconds,
         }))?;
     } else {
         output::text(&format!(

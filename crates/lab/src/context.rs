@@ -83,8 +83,8 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Returns the cache and the observation as bytes for [`Context::from_snapshot`]; `None` if they cannot be
-    /// stored exactly.
+    /// Returns the cache and the observation as bytes for [`Context::from_snapshot`]; `None` if they cannot
+    /// be stored exactly.
     pub(crate) fn snapshot(&self) -> Option<Vec<u8>> {
         snapshot::encode(&self.cache, &self.observation)
     }

@@ -103,6 +103,8 @@ pub struct MeasuredRun {
     pub memory: Vec<MemoryRow>,
     /// The number of rows that an earlier attempt measured, timings not counted.
     pub resumed: usize,
+    /// The number of rows that were taken over from other runs.
+    pub reused: usize,
     /// A sentence for each part of a profile or a memory study that could not be measured. Its rows are
     /// missing; a cell that failed has a row with its error instead.
     pub failures: Vec<String>,
@@ -234,7 +236,8 @@ pub fn run_with(
     let manifest = Manifest { files, shard, ..manifest(grid, started, clock.elapsed().as_secs_f64()) };
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
-    Ok(MeasuredRun { rows, timings, heads, memory, resumed, failures, manifest, run })
+    let reused = reused.taken();
+    Ok(MeasuredRun { rows, timings, heads, memory, resumed, reused, failures, manifest, run })
 }
 
 /// One pass over a grid: it measures what is missing.
@@ -282,18 +285,18 @@ impl Pass<'_> {
         let (mut memory, mut profiles, mut experiments) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(rows) = &journals.memory {
             for (number, job) in grid.memory.iter().enumerate() {
-                let own = share.of(Part::Memory, number);
+                let own = share.measured_by_job(Part::Memory, number);
                 memory.extend(memory::measure(job, &own, rows, reused, &mut failures)?);
             }
         }
         if let Some(rows) = &journals.heads {
             for (number, job) in grid.profiles.iter().enumerate() {
-                let own = share.of(Part::Profiles, number);
+                let own = share.measured_by_job(Part::Profiles, number);
                 profiles.extend(profiles::measure(job, &own, rows, reused, &mut failures, progress)?);
             }
         }
         for (number, job) in grid.jobs.iter().enumerate() {
-            experiments.extend(self.measure_job(job, &share.of(Part::Experiments, number))?);
+            experiments.extend(self.measure_job(job, &share.measured_by_job(Part::Experiments, number))?);
         }
         Ok((MeasuredKeys { memory, profiles, experiments }, failures))
     }

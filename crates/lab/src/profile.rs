@@ -72,7 +72,7 @@ pub fn measure(
 
 impl Entropies {
     /// Returns the entropies of one text from those of its query positions, `[layers * heads][queries]`.
-    pub(crate) fn of_text(loaded: &LoadedModel, bits: Vec<Vec<f32>>) -> Entropies {
+    pub(crate) fn from_text(loaded: &LoadedModel, bits: Vec<Vec<f32>>) -> Entropies {
         let config = loaded.config();
         let (layers, heads) = (config.num_hidden_layers, config.num_attention_heads);
         Entropies { layers, heads, context: bits.first().map_or(0, Vec::len), bits: vec![bits] }
@@ -83,7 +83,7 @@ impl Entropies {
         self.bits.first().map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the entropies of all texts, each measured alone; `None` if there are none.
+    /// Returns the entropies of all texts, each measured alone; `None` if there is no text.
     pub(crate) fn joined(texts: Vec<Entropies>) -> Option<Entropies> {
         texts.into_iter().reduce(|mut all, text| {
             all.bits.extend(text.bits);

@@ -2,10 +2,10 @@
 //! prefilled contexts and entropies of heads.
 //!
 //! The name of a file is a hash of everything that its content depends on, so a file never changes and any
-//! number of processes, on any number of machines, may use the folder at once. A file is written under another
-//! name and renamed, which is atomic on network file systems too. There are no locks: if two processes compute
-//! the same file at the same time, the second replaces it with the same bytes. A file begins with the SHA-256
-//! of the rest. A damaged file is computed again and replaced.
+//! number of processes, on any number of machines, may use the folder at once. A file is written under
+//! another name and renamed, which is atomic on network file systems too. There are no locks: if two
+//! processes compute the same file at the same time, the second replaces it with the same bytes. A file
+//! begins with the SHA-256 of the rest. A damaged file is computed again and replaced.
 
 use std::{
     fs, io,
@@ -25,8 +25,8 @@ const HEADER: usize = 65;
 #[derive(Debug)]
 pub struct Snapshots {
     folder: PathBuf,
-    /// Whether the user was told that the folder cannot be written.
-    told: AtomicBool,
+    /// Whether it was reported that the folder cannot be written.
+    reported: AtomicBool,
 }
 
 impl Snapshots {
@@ -41,7 +41,7 @@ impl Snapshots {
                 format!("--snapshots: the folder {} cannot be created", folder.display()),
             )?;
         }
-        Ok(Snapshots { folder: folder.to_owned(), told: AtomicBool::new(false) })
+        Ok(Snapshots { folder: folder.to_owned(), reported: AtomicBool::new(false) })
     }
 
     /// Returns the path of a snapshot. Folders stay small, because file systems are slow with many entries in
@@ -72,23 +72,23 @@ impl Snapshots {
         Some(bytes.split_off(HEADER))
     }
 
-    /// Tells the user that a snapshot is not what it should be.
+    /// Reports that a snapshot is not what it should be.
     pub(crate) fn damaged(&self, key: &str, progress: &dyn Progress) {
         let path = self.path(key);
         progress.note(&format!("the snapshot {} is damaged, so it is computed again", path.display()));
     }
 
-    /// Writes a snapshot. If that fails, the work goes on without it, and the user is told once.
+    /// Writes a snapshot. If that fails, the work continues without it, and a note says so once.
     pub(crate) fn write(&self, key: &str, content: &[u8], progress: &dyn Progress) {
         let path = self.path(key);
         let mut bytes = format!("{}\n", sha256(content)).into_bytes();
         bytes.extend_from_slice(content);
         let created = path.parent().map_or(Ok(()), fs::create_dir_all);
         if let Err(error) = created.and_then(|()| bitkv_bytes::write(&path, &bytes))
-            && !self.told.swap(true, Ordering::Relaxed)
+            && !self.reported.swap(true, Ordering::Relaxed)
         {
             progress.note(&format!(
-                "snapshots cannot be written to {}, so this run goes on without new ones: {error}",
+                "snapshots cannot be written to {}, so this run continues without new ones: {error}",
                 self.folder.display()
             ));
         }
@@ -144,7 +144,7 @@ mod tests {
         snapshots.write(KEY, b"some content", &notes);
         snapshots.write(KEY, b"some content", &notes);
         let notes = notes.0.lock().unwrap();
-        assert!(notes.len() == 1 && notes[0].contains("goes on without"), "{notes:?}");
+        assert!(notes.len() == 1 && notes[0].contains("continues without"), "{notes:?}");
     }
 
     #[test]

@@ -28,7 +28,9 @@ impl Window {
     /// # Errors
     /// Returns an error if the model has no tokenizer, or the tokenizer fails.
     pub fn whole(loaded: &LoadedModel, text: &Text) -> Result<Window> {
-        let tokens = loaded.tokenizer().at("models")?.encode(&text.content).at(&text.entry.file)?;
+        let tokenizer = loaded.tokenizer().at("models")?;
+        let tokens = loaded.text_tokens(&text.entry.sha256, || tokenizer.encode(&text.content));
+        let tokens = tokens.at(&text.entry.file)?;
         let (name, register) = (text.entry.name.clone(), text.entry.register.clone());
         Ok(Window { name, register, text_tokens: tokens.len(), tokens })
     }

@@ -1,6 +1,10 @@
 //! A [`LoadedModel`] holds the weights and the tokenizer of a model, ready to run.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
 
 use bitkv_bitnet::{Config, Model};
 use bitkv_progress::{Progress, Silent};
@@ -27,6 +31,8 @@ pub struct LoadedModel {
     source: Source,
     /// The entry of a manifest, which takes long to hash.
     entry: OnceLock<ModelEntry>,
+    /// The tokens of texts that were tokenised, by the hash of the text.
+    texts: Mutex<HashMap<String, Vec<u32>>>,
 }
 
 impl LoadedModel {
@@ -46,7 +52,8 @@ impl LoadedModel {
         let read = padding::checked_tokenizer(&source, &checkpoint)?;
         let tokenizer = read.map_or_else(OnceLock::new, |tokenizer| OnceLock::from(Some(tokenizer)));
         let (name, notes, entry) = (source.name(), checkpoint.notes().to_vec(), OnceLock::new());
-        Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, listener: &Silent, source, entry })
+        let (listener, texts) = (&Silent, Mutex::default());
+        Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, listener, source, entry, texts })
     }
 
     /// Returns the model with a listener that gets the tokenizer's notes, once, when the tokenizer is read.
@@ -54,6 +61,26 @@ impl LoadedModel {
     pub fn with_listener(self, listener: &'static dyn Progress) -> LoadedModel {
         report_notes(self.tokenizer.get().and_then(Option::as_ref), listener);
         LoadedModel { listener, ..self }
+    }
+
+    /// Returns the tokens of a text whose content has the hash `sha256`. `encode` computes them the first
+    /// time.
+    ///
+    /// # Errors
+    /// Returns the error of `encode`.
+    pub fn text_tokens<E>(
+        &self,
+        sha256: &str,
+        encode: impl FnOnce() -> std::result::Result<Vec<u32>, E>,
+    ) -> std::result::Result<Vec<u32>, E> {
+        let texts = || self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tokens) = texts().get(sha256) {
+            return Ok(tokens.clone());
+        }
+        // The lock is not held meanwhile, so that several texts can be tokenised at once.
+        let tokens = encode()?;
+        texts().insert(sha256.to_owned(), tokens.clone());
+        Ok(tokens)
     }
 
     /// Returns the model under another name, which every row then states.

@@ -1,5 +1,7 @@
 //! The calibration, evaluation and long texts that are compiled into the program.
 
+use std::sync::OnceLock;
+
 use bitkv_record::{Split, Texts, TextsError};
 use include_dir::{Dir, include_dir};
 
@@ -22,10 +24,16 @@ pub fn long_texts() -> Result<Texts, TextsError> {
     Ok(all()?.only(Split::Long))
 }
 
+/// Returns all texts. They are checked once, because that takes as long as a short run.
 fn all() -> Result<Texts, TextsError> {
+    static CHECKED: OnceLock<Texts> = OnceLock::new();
+    if let Some(texts) = CHECKED.get() {
+        return Ok(texts.clone());
+    }
     let mut files = Vec::new();
     collect(&CALIBRATION, &mut files);
-    Texts::from_embedded(&files)
+    let texts = Texts::from_embedded(&files)?;
+    Ok(CHECKED.get_or_init(|| texts).clone())
 }
 
 fn collect<'a>(folder: &'a Dir<'a>, files: &mut Vec<(&'a str, &'a [u8])>) {

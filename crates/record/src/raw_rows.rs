@@ -106,7 +106,7 @@ impl RawRows {
         RecordError::Line { path: self.path.clone(), line: self.line, reason }
     }
 
-    /// Reads the next line, whatever it holds. Returns whether there was one.
+    /// Reads the next line without checking it. Returns whether there was one.
     fn read(&mut self, line: &mut String) -> Result<bool, RecordError> {
         let fail = |source| RecordError::Read { path: self.path.clone(), source };
         line.clear();

@@ -86,8 +86,7 @@ impl From<Shard> for String {
     }
 }
 
-/// What a manifest says about the shard that a run is. Shards belong together if everything but `shard` is
-/// equal.
+/// What a manifest says about the shard that a run is. Shards belong together if only `shard` differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShardEntry {

@@ -1,19 +1,19 @@
 //! Copies the rows of all shards into one run, in the order of the whole run.
 
-use bitkv_record::{
-    FileHash, GridRow, HeadRow, Manifest, MemoryRow, RecordError, ResumableRun, Row, TimingRow,
-};
+use bitkv_record::{FileHash, GridRow, HeadRow, Manifest, MemoryRow, ResumableRun, Row, TimingRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::claims::{Claim, FILES};
+use crate::failures::{FailedCell, Failures, describe};
 use crate::missing::command_for;
 use crate::open_files::OpenFiles;
 use crate::row_writer::RowWriter;
 use crate::{Error, Result, Shards};
 
-/// The most failed cells that are described. All are counted.
-const DESCRIBED: usize = 50;
+/// The hash of a file that was written, and the number of its rows.
+type Written = (FileHash, u64);
+
 /// The name of the file of timings.
 const TIMINGS: &str = "timings.csv";
 
@@ -32,23 +32,6 @@ pub struct Merged {
     pub failed: Vec<FailedCell>,
     /// For each shard with failures, the command that measures exactly these cells again.
     pub commands: Vec<String>,
-}
-
-/// A cell, or a part of a profile or a memory study, that could not be measured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedCell {
-    /// The shard, such as `3/8`.
-    pub shard: String,
-    /// What failed and why.
-    pub text: String,
-}
-
-/// The failures that were found so far.
-#[derive(Default)]
-struct Failures {
-    count: u64,
-    described: Vec<FailedCell>,
-    sources: BTreeSet<u32>,
 }
 
 impl Merged {
@@ -82,7 +65,7 @@ impl Shards {
 
     fn write(&self, run: &ResumableRun, command: Vec<String>) -> Result<Merged> {
         let (mut rows, mut files, mut failures) = (BTreeMap::new(), Vec::new(), Failures::default());
-        let mut record = |written: Option<(FileHash, u64)>| {
+        let mut record = |written: Option<Written>| {
             if let Some((hash, count)) = written {
                 rows.insert(hash.name.clone(), count);
                 files.push(hash);
@@ -111,11 +94,7 @@ impl Shards {
 
     /// Copies the rows of cells and their timings. If several shards have a context, a row without an error
     /// replaces one with an error.
-    fn copy_cells(
-        &self,
-        run: &ResumableRun,
-        failures: &mut Failures,
-    ) -> Result<((FileHash, u64), Option<(FileHash, u64)>)> {
+    fn copy_cells(&self, run: &ResumableRun, failures: &mut Failures) -> Result<(Written, Option<Written>)> {
         let mut cells = OpenFiles::<GridRow>::new(&self.sources, FILES[0]);
         let mut timings = OpenFiles::<TimingRow>::new(&self.sources, TIMINGS);
         let mut out = RowWriter::create::<GridRow>(&run.path().join(FILES[0]))?;
@@ -200,7 +179,7 @@ impl Shards {
 
     /// Copies a file of rows in which failures left rows out. If several shards have a context, the one with
     /// the most rows is used.
-    fn copy_parts<R: Row>(&self, run: &ResumableRun, file: u8) -> Result<Option<(FileHash, u64)>> {
+    fn copy_parts<R: Row>(&self, run: &ResumableRun, file: u8) -> Result<Option<Written>> {
         let name = FILES[usize::from(file)];
         if !self.manifest.files.iter().any(|file| file.name == name) {
             return Ok(None);
@@ -266,32 +245,4 @@ impl Shards {
         let path = |claim: Claim| self.sources[claim.source as usize].folder.join(FILES[usize::from(file)]);
         Error::Conflict { first: path(first), other: path(other), key }
     }
-}
-
-impl Failures {
-    /// Counts a failure, and describes it if few were described.
-    fn add(
-        &mut self,
-        source: u32,
-        shard: String,
-        text: impl FnOnce() -> Result<String, RecordError>,
-    ) -> Result<()> {
-        self.count += 1;
-        self.sources.insert(source);
-        if self.described.len() < DESCRIBED {
-            self.described.push(FailedCell { shard, text: text()? });
-        }
-        Ok(())
-    }
-}
-
-/// Describes a failed cell.
-fn describe(line: &str, rows: &bitkv_record::RawRows, error: &str) -> Result<String, RecordError> {
-    let value = |column: &str| rows.value(line, column);
-    let (experiment, policy, budget) = (value("experiment")?, value("policy")?, value("budget")?);
-    Ok(format!(
-        "{experiment}, {policy} of {} at budget {budget} on {}: {error}",
-        value("model")?,
-        value("text")?
-    ))
 }

@@ -167,7 +167,9 @@ fn shard_folders(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
         let fail = |_| Error::NoShards { path: folder.clone() };
         let entries = fs::read_dir(folder).map_err(fail)?.collect::<Result<Vec<_>, _>>().map_err(fail)?;
-        let mut shards: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+        // Unfinished shards are hidden.
+        let visible = entries.iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let mut shards: Vec<PathBuf> = visible.map(fs::DirEntry::path).collect();
         shards.retain(|path| path.join("manifest.json").exists() && has_rows(&path.join(CONTEXTS)));
         if shards.is_empty() {
             return Err(Error::NoShards { path: folder.clone() });

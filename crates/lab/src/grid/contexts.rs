@@ -126,32 +126,36 @@ impl Share {
     }
 
     /// Returns, for each context of a job, whether this process measures it.
-    pub(super) fn of(&self, part: Part, job: usize) -> Vec<bool> {
+    pub(super) fn measured_by_job(&self, part: Part, job: usize) -> Vec<bool> {
         let is_of_job = |context: &WorkContext| context.part == part && context.job == job;
         let both = self.all.iter().zip(&self.own);
         both.filter(|(context, _)| is_of_job(context)).map(|(_, own)| *own).collect()
     }
 
-    /// Returns the rows of `contexts.csv`. `counts` has the number of rows and of timings of each own context,
-    /// in the order of the run.
+    /// Returns the rows of `contexts.csv`. `counts` has the number of rows and of timings of each own
+    /// context, in the order of the run.
     pub(super) fn listed(&self, counts: &[(usize, usize)]) -> Vec<ContextRow> {
         let own = self.all.iter().enumerate().zip(&self.own).filter(|(_, own)| **own);
-        let row = |(((number, context), _), &(rows, timings)): (
-            ((usize, &WorkContext), &bool),
-            &(usize, usize),
-        )| {
-            ContextRow {
-                context: number,
-                file: context.part.file().to_owned(),
-                study: context.study.clone(),
-                model: context.model.clone(),
-                text: context.text.clone(),
-                expected: context.rows,
-                rows,
-                timings,
-            }
-        };
-        own.zip(counts).map(row).collect()
+        let own = own.map(|((number, context), _)| (number, context));
+        own.zip(counts)
+            .map(|((number, context), (rows, timings))| context.row(number, *rows, *timings))
+            .collect()
+    }
+}
+
+impl WorkContext {
+    /// Returns the row of `contexts.csv` of the context `number` of the run.
+    fn row(&self, number: usize, rows: usize, timings: usize) -> ContextRow {
+        ContextRow {
+            context: number,
+            file: self.part.file().to_owned(),
+            study: self.study.clone(),
+            model: self.model.clone(),
+            text: self.text.clone(),
+            expected: self.rows,
+            rows,
+            timings,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn read(config: &Config, tokens: f64, held: f64) -> f64 {
     tokens * layer_multiplications(config) + 2.0 * width * tokens * (held + tokens / 2.0)
 }
 
-/// Returns the weights of all layers, each of which multiplies every token once.
+/// Returns the number of weights in all layers. Each weight multiplies every token once.
 fn layer_multiplications(config: &Config) -> f64 {
     let (queries, keys) =
         (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);

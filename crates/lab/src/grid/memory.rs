@@ -139,8 +139,8 @@ fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     Ok(memory::row_from_bytes(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
-/// Measures the missing rows of a study at its `own` lengths. Returns the keys of all rows of each own length,
-/// in order. If the model fails at a length, its row is left out, and `failures` gets a sentence.
+/// Measures the missing rows of a study at its `own` lengths. Returns the keys of all rows of each own
+/// length, in order. If the model fails at a length, its row is left out, and `failures` gets a sentence.
 ///
 /// # Errors
 /// Returns an error if a row cannot be written.

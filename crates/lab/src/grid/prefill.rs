@@ -139,7 +139,7 @@ impl<'a> Prefill<'a> {
         let key = sha256_of_parts([self.key.as_str(), "entropies", &tokens_text(&window.tokens)]);
         if let Some(bytes) = snapshots.read(&key, progress) {
             match decoded(&bytes, loaded, window.tokens.len()) {
-                Some(bits) => return Ok(Entropies::of_text(loaded, bits)),
+                Some(bits) => return Ok(Entropies::from_text(loaded, bits)),
                 None => snapshots.damaged(&key, progress),
             }
         }

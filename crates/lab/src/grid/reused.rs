@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bitkv_record::{
@@ -21,6 +24,8 @@ pub(super) struct Reused {
     pub(super) timings: HashMap<String, TimingRow>,
     pub(super) heads: HashMap<String, HeadRow>,
     pub(super) memory: HashMap<String, MemoryRow>,
+    /// The number of rows that were taken over.
+    taken: AtomicUsize,
 }
 
 impl Reused {
@@ -73,7 +78,14 @@ impl Reused {
         if journal.contains(key) {
             return Ok(());
         }
-        Ok(journal.append(row.clone())?)
+        journal.append(row.clone())?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns the number of rows of every kind that were taken over.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
