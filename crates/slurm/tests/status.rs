@@ -28,7 +28,7 @@ fn queued(job: u64, task: Option<usize>, state: &str, restarts: usize) -> Queued
 }
 
 fn ended(task: Option<usize>, state: &str, exit_code: i32) -> EndedTask {
-    EndedTask { task, state: state.to_owned(), exit_code, signal: 0 }
+    EndedTask { task, state: state.to_owned(), exit_code, signal: 0, restarts: 1 }
 }
 
 /// Writes the journal of a shard with a number of rows.
@@ -68,6 +68,7 @@ fn every_state_is_recognised() {
     assert_eq!(states, [Done, Running, Queued, Requeued, Stopped, Failed, Failed, Cancelled]);
     let reasons: Vec<_> = status.shards[5..7].iter().map(|shard| shard.reason.as_deref().unwrap()).collect();
     assert_eq!(reasons, ["exit code 1: see logs/6.log", "out of memory: give it more with --mem"]);
+    assert_eq!((status.shards[0].restarts, status.shards[2].restarts), (1, 0));
     let running = &status.shards[1];
     assert_eq!((running.rows_written, running.seconds_elapsed, running.restarts), (50, Some(30), 1));
     // Half of 100 planned seconds are left, and the finished shard took twice its planned 50 seconds.

@@ -117,7 +117,7 @@ impl ShardStatus {
             rows: planned.rows,
             seconds_elapsed: queued.filter(|_| state == ShardState::Running).map(|task| task.elapsed_seconds),
             seconds_left: (!finished).then_some(planned.seconds * share * pace),
-            restarts: queued.map_or(0, |task| task.restarts),
+            restarts: queued.map(|task| task.restarts).or(ended.map(|task| task.restarts)).unwrap_or(0),
             reason,
         }
     }
