@@ -27,7 +27,7 @@ name = "policies"
 models = ["tiny-gqa", "tiny-mha"]
 texts = "my texts"
 context = 512
-horizon = 96
+horizon = 127
 budgets = [1.0, 0.5, 0.2, 0.1]
 policies = [
     "full",
@@ -37,7 +37,7 @@ policies = [
     "uniform+random",
     "uniform+oracle",
 ]
-draws = 4
+draws = 8
 
 [[profile]]
 name = "heads"
