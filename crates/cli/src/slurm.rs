@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Submit the shards of a definition that are not finished, and a job that merges them.
-    Submit(submit::Arguments),
+    Submit(Box<submit::Arguments>),
     /// Show the state of every shard, from Slurm and from the files of the shards.
     Status(status::Arguments),
     /// Cancel the jobs of a run that are in the queue. The rows of the shards stay.

@@ -33,6 +33,8 @@ pub struct EndedTask {
     pub exit_code: i32,
     /// The number of the signal that ended the task, or 0.
     pub signal: i32,
+    /// How often Slurm restarted the task. Accounting does not say it, and it is then 0.
+    pub restarts: usize,
 }
 
 /// Reads the output of `scontrol show job --oneliner`.
@@ -47,7 +49,9 @@ fn parse_scontrol_line(line: &str) -> Vec<EndedTask> {
         rest.split_whitespace().next()
     };
     let Some(state) = value("JobState") else { return Vec::new() };
-    ended(value("ArrayTaskId"), state, value("ExitCode").unwrap_or_default())
+    let restarts = value("Restarts").and_then(|count| count.parse().ok()).unwrap_or(0);
+    let tasks = ended(value("ArrayTaskId"), state, value("ExitCode").unwrap_or_default());
+    tasks.into_iter().map(|task| EndedTask { restarts, ..task }).collect()
 }
 
 /// Reads the output of `sacct` with the columns number, state and exit code, separated by `|`.
@@ -69,7 +73,7 @@ fn ended(tasks: Option<&str>, state: &str, exit: &str) -> Vec<EndedTask> {
     }
     let (code, signal) = exit.split_once(':').unwrap_or((exit, "0"));
     let (exit_code, signal) = (code.parse().unwrap_or(0), signal.parse().unwrap_or(0));
-    let task = |task| EndedTask { task, state: state.to_owned(), exit_code, signal };
+    let task = |task| EndedTask { task, state: state.to_owned(), exit_code, signal, restarts: 0 };
     match tasks {
         None => vec![task(None)],
         Some(list) => task_list::from_list(list)

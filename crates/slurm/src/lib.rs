@@ -34,5 +34,5 @@ pub use programs::{JobId, Slurm};
 pub use queued_task::QueuedTask;
 pub use record::{Record, SubmittedJobs};
 pub use script::{array_script, merge_script};
-pub use status::{Known, MergeState, ShardState, ShardStatus, Status};
+pub use status::{MergeState, ShardState, ShardStatus, SlurmAnswer, Status};
 pub use submission::Submission;

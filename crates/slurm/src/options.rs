@@ -23,7 +23,7 @@ pub struct Options {
     pub mem: Option<String>,
     /// The CPUs of a task.
     pub cpus: usize,
-    /// The number of tasks that run at the same time. `None` is no limit.
+    /// The number of tasks that run at the same time. `None` runs all.
     pub array_limit: Option<usize>,
     /// The seconds before the time limit at which a task is asked to stop and is put into the queue again.
     pub signal_before: u64,
@@ -73,7 +73,7 @@ impl Options {
         }
     }
 
-    /// Returns the time limit of a task in seconds. `None` is no limit.
+    /// Returns the time limit of a task in seconds; `None` if it is unlimited.
     fn limit_seconds(&self, plan: &Plan) -> Result<Option<u64>> {
         match &self.time {
             None => Ok(Some(60 * plan.limit_minutes())),

@@ -15,7 +15,7 @@ use crate::{
 
 /// What Slurm knows about the latest submission.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct SlurmAnswer {
     /// The tasks in the queue.
     pub queue: Vec<QueuedTask>,
     /// The tasks of the array that have ended.
@@ -24,7 +24,7 @@ pub struct Known {
     pub merge: Option<EndedTask>,
 }
 
-impl Known {
+impl SlurmAnswer {
     /// Asks Slurm about the jobs of the latest submission.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Known {
     }
 }
 
-/// What has become of the merge job.
+/// The state of the merge job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MergeState {
@@ -80,7 +80,7 @@ pub struct Status {
 
 impl Status {
     /// Combines what was submitted, what Slurm says, and the files of the shards.
-    pub fn new(record: &Record, layout: &Layout, known: &Known) -> Self {
+    pub fn new(record: &Record, layout: &Layout, answer: &SlurmAnswer) -> Self {
         let pace = pace(record, layout);
         let shards: Vec<ShardStatus> = record
             .shards
@@ -89,12 +89,12 @@ impl Status {
             .map(|planned| {
                 let written = rows_written(layout, planned.shard, record.shards.shards());
                 let finished = layout.is_finished(planned.shard, record.shards.shards());
-                ShardStatus::new(planned, finished, written, pace, record, known)
+                ShardStatus::new(planned, finished, written, pace, record, answer)
             })
             .collect();
         Self {
             out: record.out.clone(),
-            merge: merge_state(record, layout, known),
+            merge: merge_state(record, layout, answer),
             merge_log: layout.logs().join("merge.log"),
             rows_written: shards.iter().map(|shard| shard.rows_written).sum(),
             rows: record.shards.rows(),
@@ -156,10 +156,10 @@ fn seconds_left(shards: &[ShardStatus]) -> Option<f64> {
     (running > 0).then(|| (left().sum::<f64>() / running as f64).max(left().fold(0.0, f64::max)))
 }
 
-fn merge_state(record: &Record, layout: &Layout, known: &Known) -> MergeState {
+fn merge_state(record: &Record, layout: &Layout, answer: &SlurmAnswer) -> MergeState {
     let job = record.submissions.last().and_then(|latest| latest.merge_job);
-    let queued = known.queue.iter().find(|task| Some(task.job) == job);
-    match (queued.map(|task| task.state.as_str()), &known.merge) {
+    let queued = answer.queue.iter().find(|task| Some(task.job) == job);
+    match (queued.map(|task| task.state.as_str()), &answer.merge) {
         _ if layout.out().join("manifest.json").is_file() => MergeState::Done,
         (Some("PENDING"), _) => MergeState::Queued,
         (Some(_), _) => MergeState::Running,

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use bitkv_slurm::{
-    EndedTask, Known, Layout, MergeState, QueuedTask, Record, ShardState, Status, SubmittedJobs,
+    EndedTask, Layout, MergeState, QueuedTask, Record, ShardState, SlurmAnswer, Status, SubmittedJobs,
 };
 use support::{Folder, plan};
 
@@ -28,7 +28,7 @@ fn queued(job: u64, task: Option<usize>, state: &str, restarts: usize) -> Queued
 }
 
 fn ended(task: Option<usize>, state: &str, exit_code: i32) -> EndedTask {
-    EndedTask { task, state: state.to_owned(), exit_code, signal: 0 }
+    EndedTask { task, state: state.to_owned(), exit_code, signal: 0, restarts: 1 }
 }
 
 /// Writes the journal of a shard with a number of rows.
@@ -46,7 +46,7 @@ fn every_state_is_recognised() {
     fs::write(layout.shard(1, 8).join("manifest.json"), "{\"seconds\": 100.0}").unwrap();
     journal(&layout, 2, 50);
     journal(&layout, 5, 20);
-    let known = Known {
+    let known = SlurmAnswer {
         queue: vec![
             queued(4, Some(2), "RUNNING", 1),
             queued(4, Some(3), "PENDING", 0),
@@ -68,6 +68,7 @@ fn every_state_is_recognised() {
     assert_eq!(states, [Done, Running, Queued, Requeued, Stopped, Failed, Failed, Cancelled]);
     let reasons: Vec<_> = status.shards[5..7].iter().map(|shard| shard.reason.as_deref().unwrap()).collect();
     assert_eq!(reasons, ["exit code 1: see logs/6.log", "out of memory: give it more with --mem"]);
+    assert_eq!((status.shards[0].restarts, status.shards[2].restarts), (1, 0));
     let running = &status.shards[1];
     assert_eq!((running.rows_written, running.seconds_elapsed, running.restarts), (50, Some(30), 1));
     // Half of 100 planned seconds are left, and the finished shard took twice its planned 50 seconds.
@@ -85,7 +86,7 @@ fn without_slurm_the_journals_are_the_only_source() {
     let folder = Folder::new();
     let layout = Layout::new(&folder.path("run")).unwrap();
     journal(&layout, 3, 7);
-    let status = Status::new(&record(&layout), &layout, &Known::default());
+    let status = Status::new(&record(&layout), &layout, &SlurmAnswer::default());
     assert_eq!((status.shards[2].state, status.shards[2].rows_written), (ShardState::Stopped, 7));
     assert_eq!((status.count(ShardState::Missing), status.merge), (7, MergeState::Missing));
     assert_eq!(status.summary(), "0 of 8 shards done, 1 stopped, 7 missing; 7 of 800 rows");

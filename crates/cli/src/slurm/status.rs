@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bitkv_report::Table;
-use bitkv_slurm::{Known, Layout, MergeState, Record, ShardStatus, Slurm, Status};
+use bitkv_slurm::{Layout, MergeState, Record, ShardStatus, Slurm, SlurmAnswer, Status};
 
 use crate::{output, verbosity};
 
@@ -17,11 +17,11 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     let layout = Layout::new(&arguments.out)?;
     let record = Record::read(&layout)?;
-    let known = Known::ask(&record, Slurm).unwrap_or_else(|error| {
+    let answer = SlurmAnswer::ask(&record, Slurm).unwrap_or_else(|error| {
         verbosity::note(&format!("only the files of the shards are shown, because {error}"));
-        Known::default()
+        SlurmAnswer::default()
     });
-    let status = Status::new(&record, &layout, &known);
+    let status = Status::new(&record, &layout, &answer);
     if as_json {
         return output::json(&status);
     }

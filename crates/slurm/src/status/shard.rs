@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Known;
+use super::SlurmAnswer;
 use crate::{EndedTask, PlannedShard, QueuedTask, Record};
 
 /// The exit code of `bitkv run` when the same command resumes the run.
@@ -10,7 +10,7 @@ const STOPPED: i32 = 75;
 /// The exit codes of `bitkv run` after SIGINT and SIGTERM.
 const BY_SIGNAL: [i32; 2] = [130, 143];
 
-/// What has become of a shard.
+/// The state of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShardState {
@@ -65,7 +65,7 @@ impl ShardState {
 pub struct ShardStatus {
     /// The number of the shard, from 1.
     pub shard: usize,
-    /// What has become of it.
+    /// Its state.
     pub state: ShardState,
     /// The number of rows that are written.
     pub rows_written: usize,
@@ -90,16 +90,17 @@ impl ShardStatus {
         written: Option<usize>,
         pace: f64,
         record: &Record,
-        known: &Known,
+        answer: &SlurmAnswer,
     ) -> Self {
         let latest = record.submissions.last().filter(|latest| latest.shards.contains(&planned.shard));
         let array = latest.and_then(|latest| latest.array_job);
         let is_task = |task: &&QueuedTask| Some(task.job) == array && task.task == Some(planned.shard);
-        let queued = known.queue.iter().find(is_task);
-        let ended = known.ended.iter().find(|task| task.task == Some(planned.shard));
+        let queued = answer.queue.iter().find(is_task);
+        let ended = answer.ended.iter().find(|task| task.task == Some(planned.shard));
         // Tasks that were cancelled before they started have no numbers.
-        let ended =
-            ended.or_else(|| known.ended.iter().find(|task| task.task.is_none())).filter(|_| array.is_some());
+        let ended = ended
+            .or_else(|| answer.ended.iter().find(|task| task.task.is_none()))
+            .filter(|_| array.is_some());
         let (state, reason) = match (finished, queued, ended) {
             (true, ..) => (ShardState::Done, None),
             (_, Some(task), _) => (queued_state(task), task.reason.clone()),
@@ -116,7 +117,7 @@ impl ShardStatus {
             rows: planned.rows,
             seconds_elapsed: queued.filter(|_| state == ShardState::Running).map(|task| task.elapsed_seconds),
             seconds_left: (!finished).then_some(planned.seconds * share * pace),
-            restarts: queued.map_or(0, |task| task.restarts),
+            restarts: queued.map(|task| task.restarts).or(ended.map(|task| task.restarts)).unwrap_or(0),
             reason,
         }
     }
