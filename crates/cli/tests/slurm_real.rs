@@ -1,6 +1,6 @@
 //! A run on a real Slurm of two nodes: a node dies, a task is cancelled, a task is stopped by the signal that
-//! comes before its time limit, and a journal is damaged. The merged run still equals the run of one machine,
-//! byte for byte.
+//! comes before its time limit, a task hangs until its time limit, and a journal is damaged. The merged run
+//! still equals the run of one machine, byte for byte.
 //!
 //! `.ci/slurm/run.sh` starts the Slurm. All programs of Slurm read the variable `SLURM_CONF`.
 
@@ -195,6 +195,18 @@ fn send_usr1(task: &Task) {
     let _ = Command::new("timeout").args(arguments).stderr(Stdio::null()).status();
 }
 
+/// Stops the processes of a task, so that they answer no signal, and lowers its time limit to a minute.
+fn hang(task: &Task) {
+    for process in processes_of(&task.job) {
+        // The daemon of Slurm must see that the time is over.
+        let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        if !command.starts_with(b"slurmstepd") {
+            let _ = Command::new("kill").args(["-STOP", &process]).stderr(Stdio::null()).status();
+        }
+    }
+    slurm("scontrol", &["update", &format!("JobId={}", task.job), "TimeLimit=1"]);
+}
+
 /// Changes a byte of a row in the middle of a file.
 fn damage(file: &Path) {
     let mut bytes = fs::read(file).unwrap();
@@ -242,6 +254,11 @@ fn a_run_survives_what_happens_on_a_cluster() {
     send_usr1(&signalled);
     let signalled = signalled.shard;
 
+    // A third task hangs. Slurm will end it at its time limit, and not put it into the queue again.
+    let hanging = wait(60, "a third task on n2 works", || cluster.working("n2", &[cancelled, signalled]));
+    hang(&hanging);
+    let hanging = hanging.shard;
+
     // A node dies while the stopped task waits. A byte of the rows of that task changes.
     wait(60, "a task on n1 works", || cluster.working("n1", &[]));
     let lost = cluster.kill_node("n1");
@@ -265,24 +282,33 @@ fn a_run_survives_what_happens_on_a_cluster() {
     }
     cluster.start_node("n1");
 
-    // The merge job says that the cancelled shard is missing, and how to measure it.
+    // The merge job says that two shards are missing, and how to measure them.
     wait(180, "the merge job fails", || (cluster.status()["merge"] == "failed").then_some(()));
     let log = fs::read_to_string(cluster.place.path(&format!("{OUT}.shards/logs/merge.log"))).unwrap();
     eprintln!("{log}");
-    let command = format!("--shard {cancelled}/{SHARDS}");
-    assert!(log.contains(&command) && log.contains("small.toml"), "the log does not name {command}");
+    for shard in [cancelled, hanging] {
+        let command = format!("--shard {shard}/{SHARDS}");
+        assert!(log.contains(&command) && log.contains("small.toml"), "the log does not name {command}");
+    }
     assert!(!cluster.place.path(OUT).exists());
     let status = cluster.status();
     for shard in list(&status["shards"]) {
-        let expected = if shard["shard"] == cancelled { "cancelled" } else { "done" };
+        let expected = match shard["shard"].as_u64() {
+            Some(number) if number == cancelled as u64 => "cancelled",
+            Some(number) if number == hanging as u64 => "stopped",
+            _ => "done",
+        };
         assert_eq!(shard["state"], expected, "{shard}");
+        let timed_out = shard["reason"].to_string().contains("time limit");
+        assert_eq!(timed_out, expected == "stopped", "{shard}");
     }
     let log = fs::read_to_string(cluster.place.path(&format!("{OUT}.shards/logs/{signalled}.log"))).unwrap();
     assert!(log.contains("is put into the queue again") && log.contains("is removed"), "{log}");
 
-    // Only the cancelled shard is submitted again.
+    // Only the cancelled shard and the one that hung are submitted again.
     let submitted = cluster.place.json(&submit());
-    assert_eq!(submitted["submitted"], serde_json::json!([cancelled]));
+    let again = BTreeSet::from([cancelled, hanging]);
+    assert_eq!(submitted["submitted"], serde_json::json!(again));
     cluster.array = submitted["array_job"].to_string();
     wait(90, "the merged run is written", || (cluster.status()["merge"] == "done").then_some(()));
     for file in ["rows.csv", "heads.csv", "memory.csv", "definition.toml"] {
