@@ -22,5 +22,6 @@ pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;
 pub use part_name::{part_name, part_names};
 pub use read::{
-    open_regular, read_document, read_regular, read_regular_document, read_text_bytes, read_written_document,
+    open_regular, read_document, read_regular, read_regular_bytes, read_regular_document, read_text_bytes,
+    read_written_document,
 };

@@ -28,9 +28,17 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Fails as [`open_regular`] does, or if the content is not what is expected; see [`misplaced`].
 pub fn read_regular(path: &Path, expected: Expected) -> io::Result<Vec<u8>> {
+    checked(read_regular_bytes(path)?, expected)
+}
+
+/// Returns the bytes of a file that must be regular.
+///
+/// # Errors
+/// Fails as [`open_regular`] does.
+pub fn read_regular_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut open_regular(path)?, &mut bytes)?;
-    checked(bytes, expected)
+    Ok(bytes)
 }
 
 /// Returns the text of a document of a model's folder, without a byte order mark.

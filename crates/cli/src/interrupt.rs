@@ -5,7 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -52,12 +52,31 @@ fn code(signal: i32) -> i32 {
     if signal == SIGUSR1 { i32::from(RUN_AGAIN) } else { 128 + signal }
 }
 
+/// Catches SIGUSR1 from now on.
+///
+/// # Errors
+/// When the system does not allow it.
+pub(crate) fn catch_time_limit() -> Result<()> {
+    catch_all(&[SIGUSR1])
+}
+
 /// Catches the signals from now on.
 ///
 /// # Errors
 /// When the system does not allow it.
 pub(crate) fn catch() -> Result<()> {
-    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+    catch_all(&[SIGINT, SIGTERM, SIGUSR1])
+}
+
+fn catch_all(signals: &[i32]) -> Result<()> {
+    /// The signals that are caught. A second handler of one signal would end the process at the first signal.
+    static CAUGHT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+    let mut caught = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    for &signal in signals {
+        if caught.contains(&signal) {
+            continue;
+        }
+        caught.push(signal);
         // The handlers run in this order, so that the first signal does not end the process.
         flag::register_conditional_shutdown(signal, code(signal), Arc::clone(&ASKED))
             .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))

@@ -64,7 +64,7 @@ fn is_in(file: &Path, folder: &Path) -> bool {
 /// Reads what a run folder measured and when.
 fn listed(folder: &Path, name: &str) -> Result<ListedRun> {
     let path = folder.join(name);
-    let manifest = Manifest::read(&path.join("manifest.json"))?;
+    let manifest = Manifest::from_run(&path)?;
     let definition = Definition::read(&path.join("definition.toml"))?;
     Ok(ListedRun::new(name, &definition, &manifest))
 }

@@ -7,6 +7,7 @@ use bitkv_lab::{
     grid::{self, Estimate, Grid, MeasuredRun, RunOptions},
     text_use::TextUse,
 };
+use bitkv_record::GridRow;
 use bitkv_report::{RecordedRun, Run, Table, files};
 use serde_json::json;
 
@@ -70,13 +71,7 @@ impl FinishedRun {
     /// one. The error gives the first reason.
     pub(crate) fn check_failures(&self) -> Result<()> {
         let run = self.recorded.run();
-        let cells = run.rows.iter().filter_map(|row| {
-            let reason = row.error.as_ref()?;
-            Some(format!(
-                "{} of {} at budget {} on {}: {reason}",
-                row.policy, row.model, row.budget, row.text
-            ))
-        });
+        let cells = run.rows.iter().filter_map(GridRow::failure);
         let first = cells.chain(self.failures.iter().cloned()).next();
         first.map_or(Ok(()), |first| {
             bail!(
@@ -145,7 +140,7 @@ pub(crate) fn dry_run(grid: &Grid, shards: Option<u32>, as_json: bool) -> Result
     let seconds: f64 = estimates.all().map(|estimate| estimate.seconds).sum();
     let title = format!("{}: {} rows, about {seconds:.0} s", grid.definition.file(), estimates.rows);
     let mut table = Table::titled(title, "section|model|contexts|cells per context|rows|time|memory");
-    for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates.all() {
+    for Estimate { experiment, model, contexts, cells, rows, seconds, bytes, .. } in estimates.all() {
         table.push(vec![
             experiment.clone(),
             model.clone(),

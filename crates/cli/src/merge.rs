@@ -1,8 +1,8 @@
 //! `bitkv merge`: shards to the run that one machine would have written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use bitkv_report::{RecordedRun, files};
 use bitkv_shards::{Error, Merged, Missing, Shards};
 use serde_json::json;
@@ -45,8 +45,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     drop(shards);
     let reported = !arguments.no_report && merged.measured() <= REPORTED_ROWS;
     if reported {
-        let recorded = RecordedRun::read(&merged.folder)?;
-        report::write(&merged.folder, &files(&recorded.run()))?;
+        let folder = merged.folder.display();
+        write_report(&merged.folder).with_context(|| {
+            format!(
+                "all rows are in {folder}, but its report is not: `bitkv report {folder} --write` makes it"
+            )
+        })?;
     }
     show(&merged, reported, arguments.json)?;
     match merged.failed.first() {
@@ -59,6 +63,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             first.shard
         ),
     }
+}
+
+fn write_report(folder: &Path) -> Result<()> {
+    let recorded = RecordedRun::read(folder)?;
+    report::write(folder, &files(&recorded.run()))
 }
 
 /// Returns the command line, with the name of the program without its folder.

@@ -6,12 +6,12 @@ use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::{
     Snapshots,
-    grid::{Grid, GridOptions, RunOptions},
+    grid::{self, Grid, GridOptions, RunOptions},
 };
 use bitkv_record::{EXAMPLE, Shard};
 use serde_json::json;
 
-use crate::{bars::BARS, definitions, measuring, output, shards};
+use crate::{bars::BARS, definitions, interrupt, measuring, output, shards};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -69,13 +69,17 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     };
     let path = definitions::find(definition)?;
     let folder = folder(arguments, &path);
-    if arguments.if_needed && folder.join("manifest.json").exists() {
-        return shards::already_finished(&folder, arguments.json);
+    if !arguments.dry_run {
+        // A time limit may come while the models are loaded.
+        interrupt::catch_time_limit()?;
     }
     let options = GridOptions { only: &arguments.only, progress: &BARS, ..GridOptions::default() };
     let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.shards, arguments.json);
+    }
+    if arguments.if_needed && grid::is_finished(&grid, &folder, arguments.shard)? {
+        return shards::already_finished(&folder, arguments.json);
     }
     let snapshots = arguments.snapshots.as_deref().map(Snapshots::open).transpose()?;
     let options =

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use bitkv_lab::grid::{Grid, RunOptions, ShardEstimate};
-use bitkv_record::{GridRow, Manifest, Shard};
+use bitkv_record::{GridRow, Shard};
 use bitkv_report::Table;
 use serde_json::json;
 
@@ -32,7 +32,9 @@ pub(crate) fn run(
     let failed_cells = measured.rows.iter().filter(|row| row.error.is_some()).count();
     let failed = failed_cells + measured.failures.len();
     let rows = measured.rows.len() + measured.heads.len() + measured.memory.len();
-    let reason = measured.rows.iter().find_map(describe).or_else(|| measured.failures.first().cloned());
+    let expected = rows + measured.failures.len();
+    let failures = measured.rows.iter().filter_map(GridRow::failure);
+    let reason = failures.chain(measured.failures.iter().cloned()).next();
     let (resumed, reused, seconds) = (measured.resumed, measured.reused, measured.manifest.seconds);
     let folder = measured.finish(&[])?;
     if as_json {
@@ -48,22 +50,12 @@ pub(crate) fn run(
     }
     match reason {
         None => Ok(()),
-        Some(reason) => bail!("{failed} of {rows} rows of shard {shard} failed; the first is {reason}"),
+        Some(reason) => bail!("{failed} of {expected} rows of shard {shard} failed; the first is {reason}"),
     }
 }
 
-/// Describes the failure of a row; `None` if it did not fail.
-fn describe(row: &GridRow) -> Option<String> {
-    let GridRow { policy, model, budget, text, error, .. } = row;
-    error.as_ref().map(|error| format!("{policy} of {model} at budget {budget} on {text}: {error}"))
-}
-
 /// Prints that a run is already finished.
-///
-/// # Errors
-/// Fails if the folder is not a finished run.
 pub(crate) fn already_finished(folder: &Path, as_json: bool) -> Result<()> {
-    Manifest::read(&folder.join("manifest.json"))?;
     match as_json {
         true => output::json(&json!({"run": folder, "already_finished": true})),
         false => output::text(&format!("{} is already finished\n", folder.display())),

@@ -156,6 +156,21 @@ fn rows_are_reused_where_nothing_changed() {
     place.text(&["run", "small.toml", "--out", "runs/alone"]);
     let read = |run: &str| fs::read(place.path(run).join("rows.csv")).unwrap();
     assert!(read("runs/second") == read("runs/alone"));
+    // A row that was measured with other metrics, or whose policy was written otherwise, is measured again.
+    let changes = [
+        ("calibration = ", "metrics = [\"kl\"]\ncalibration = ", 0),
+        ("\"uniform+window-attention\"", "\"uniform + window-attention\"", count(&first["rows"]) - 6),
+    ];
+    for (from, to, reused) in changes {
+        place.write("small.toml", definition(&[(from, to)]));
+        let third = place.json(&["run", "small.toml", "--out", "runs/third", "--reuse", RUN]);
+        place.text(&["run", "small.toml", "--out", "runs/fresh"]);
+        assert_eq!(count(&third["reused"]), reused, "{third}");
+        assert!(read("runs/third") == read("runs/fresh"));
+        for run in ["runs/third", "runs/fresh"] {
+            fs::remove_dir_all(place.path(run)).unwrap();
+        }
+    }
     place.refuses(
         &["run", "small.toml", "--out", "runs/third", "--reuse", "texts"],
         &["'texts' is not a finished run"],
@@ -188,6 +203,14 @@ fn a_run_that_is_asked_to_stop_says_that_it_must_run_again() {
     assert_eq!(child.wait().unwrap().code(), Some(75));
     place.text(&arguments);
     place.text(&[&arguments[..], &["--if-needed"]].concat());
+    // What is finished must be what is asked for.
+    let shard = "runs/small.shards/1-of-1";
+    place.refuses(
+        &["run", "small.toml", "--out", shard, "--if-needed"],
+        &["1-of-1 is another run", "another --out"],
+    );
+    place.write("other.toml", definition(&[("horizon = 16", "horizon = 17")]));
+    place.refuses(&["run", "other.toml", "--out", RUN, "--if-needed"], &["runs/small is another run"]);
     place.text(&["merge", "runs/merged", "runs/small.shards"]);
     let read = |run: &str| fs::read(place.path(run).join("rows.csv")).unwrap();
     assert!(read(RUN) == read("runs/merged"));

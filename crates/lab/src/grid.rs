@@ -63,7 +63,11 @@ use bitkv_record::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{Result, Snapshots, error::Place as _, text_use::TextUse};
+use crate::{
+    Result, Snapshots,
+    error::{Place as _, ensure},
+    text_use::TextUse,
+};
 use base_rows::BaseRows;
 use contexts::Share;
 pub use contexts::{Part, WorkContext, contexts};
@@ -103,7 +107,7 @@ pub struct MeasuredRun {
     pub memory: Vec<MemoryRow>,
     /// The number of rows that an earlier attempt measured, timings not counted.
     pub resumed: usize,
-    /// The number of rows that were taken over from other runs.
+    /// The number of rows, without timings, that were taken over from other runs.
     pub reused: usize,
     /// A sentence for each part of a profile or a memory study that could not be measured. Its rows are
     /// missing; a cell that failed has a row with its error instead.
@@ -240,6 +244,34 @@ pub fn run_with(
     Ok(MeasuredRun { rows, timings, heads, memory, resumed, reused, failures, manifest, run })
 }
 
+/// Returns whether `folder` has the finished run of a grid, or of one of its shards.
+///
+/// # Errors
+/// Returns an error if the folder has another run, or if a file of the run was changed.
+pub fn is_finished(grid: &Grid, folder: &Path, shard: Option<Shard>) -> Result<bool> {
+    if !folder.join("manifest.json").exists() {
+        return Ok(false);
+    }
+    let found = Manifest::from_run(folder)?;
+    found.check_files(folder)?;
+    let sha256 = found.options.get("definition_sha256").and_then(serde_json::Value::as_str);
+    let same_inputs = sha256 == Some(&grid.definition.sha256())
+        && found.options.get("experiments") == Some(&json!(experiment_names(grid)))
+        && (&found.models, &found.texts) == (&grid.models, &grid.texts);
+    let same_shard = match (&found.shard, shard) {
+        (None, None) => true,
+        (Some(entry), Some(shard)) => entry.shard == shard && entry.fingerprint == fingerprint(grid),
+        _ => false,
+    };
+    ensure!(
+        File,
+        same_inputs && same_shard,
+        "{} is another run, so it is not what was asked for: give another --out, or move the folder away",
+        folder.display()
+    );
+    Ok(true)
+}
+
 /// One pass over a grid: it measures what is missing.
 struct Pass<'a> {
     grid: &'a Grid,
@@ -286,7 +318,7 @@ impl Pass<'_> {
         if let Some(rows) = &journals.memory {
             for (number, job) in grid.memory.iter().enumerate() {
                 let own = share.measured_by_job(Part::Memory, number);
-                memory.extend(memory::measure(job, &own, rows, reused, &mut failures)?);
+                memory.extend(memory::measure(job, &own, rows, reused, &mut failures, progress)?);
             }
         }
         if let Some(rows) = &journals.heads {
@@ -319,7 +351,7 @@ impl Pass<'_> {
         for key in order.iter().flatten() {
             reused.take_over(&reused.cells, key, &journals.rows)?;
             if let Some(timings) = &journals.timings {
-                reused.take_over(&reused.timings, key, timings)?;
+                reused.take_over_timing(key, timings)?;
             }
         }
         let (unfinished, measured): (Vec<usize>, usize) = {
@@ -332,7 +364,7 @@ impl Pass<'_> {
             return Ok(order);
         }
         let prefill = Prefill::new(job, grid, self.options)?;
-        let calibrated = calibrate(&prefill, progress);
+        let calibrated = calibrate(&prefill, progress)?;
         let name = format!("{} {}", job.experiment.name, job.loaded.name);
         progress.detail(&format!(
             "{name}: {} of {} contexts lack rows, and a context has {} cells at most",
@@ -388,15 +420,20 @@ fn isa_classes(grid: &Grid) -> Vec<String> {
     loaded.map(|loaded| key::isa_class(loaded).to_string()).collect()
 }
 
+/// Returns the names of all studies of a grid.
+fn experiment_names(grid: &Grid) -> Vec<&str> {
+    let mut names: Vec<&str> = grid.jobs.iter().map(|job| job.experiment.name.as_str()).collect();
+    names.extend(grid.profiles.iter().map(|job| job.name()));
+    names.extend(grid.memory.iter().map(|job| job.name()));
+    names.dedup();
+    names
+}
+
 fn manifest(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
-    let mut experiments: Vec<&str> = grid.jobs.iter().map(|job| job.experiment.name.as_str()).collect();
-    experiments.extend(grid.profiles.iter().map(|job| job.name()));
-    experiments.extend(grid.memory.iter().map(|job| job.name()));
-    experiments.dedup();
     let options = json!({
         "definition": Path::new(grid.definition.file()).file_name().map(|name| name.to_string_lossy()),
         "definition_sha256": grid.definition.sha256(),
-        "experiments": experiments,
+        "experiments": experiment_names(grid),
         "text_use": grid.text_uses(),
     });
     let serde_json::Value::Object(options) = options else { unreachable!("the literal is an object") };
@@ -454,6 +491,11 @@ fn measure_unit(
 /// Returns an error if the user has asked the work to stop.
 fn check_cancelled(work: &Work<'_>) -> Result<()> {
     if work.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
+}
+
+/// Does the same as [`check_cancelled`] for work that is not counted.
+fn ensure_not_cancelled(progress: &dyn Progress) -> Result<()> {
+    if progress.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
 }
 
 /// Appends the rows and the timing to the journals unless they are already there.

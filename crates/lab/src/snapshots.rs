@@ -53,7 +53,7 @@ impl Snapshots {
     /// Returns the content of a snapshot, or `None` if it is not there or damaged.
     pub(crate) fn read(&self, key: &str, progress: &dyn Progress) -> Option<Vec<u8>> {
         let path = self.path(key);
-        let mut bytes = match fs::read(&path) {
+        let mut bytes = match bitkv_bytes::read_regular_bytes(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {

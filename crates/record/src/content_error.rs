@@ -16,6 +16,10 @@ pub enum ContentError {
         "it is not the file that the run wrote, because its hash is not the one in manifest.json: put the original file back"
     )]
     OtherFile,
+    #[error(
+        "it has no hash of rows.csv, so nobody can know whether the rows were changed: run again without --reuse"
+    )]
+    NoHashes,
     #[error("started = '{text}' is not an RFC 3339 time in UTC")]
     Started { text: String },
     #[error("seconds = {seconds} is not a duration: it must be finite and at least 0")]

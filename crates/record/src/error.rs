@@ -153,7 +153,7 @@ pub enum RecordError {
     },
     /// An unfinished run in the same folder was begun with other inputs.
     #[error(
-        "'{}' is an unfinished run with another definition, model, text or version of bitkv: give another --out, or \
+        "'{}' is an unfinished run with another definition, model, text, shard or version of bitkv: give another --out, or \
          delete that folder", .path.display()
     )]
     OtherRun {

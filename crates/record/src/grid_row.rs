@@ -141,6 +141,14 @@ pub fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+impl GridRow {
+    /// Describes the failure of the cell; `None` if it did not fail.
+    pub fn failure(&self) -> Option<String> {
+        let Self { policy, model, budget, text, error, .. } = self;
+        error.as_ref().map(|error| format!("{policy} of {model} at budget {budget} on {text}: {error}"))
+    }
+}
+
 impl Row for GridRow {
     const KIND: &'static str = "cell";
 

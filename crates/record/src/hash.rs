@@ -59,7 +59,7 @@ pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> St
 /// Fails if the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<(String, u64), RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
-    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let mut file = bitkv_bytes::open_regular(path).map_err(fail)?;
     let mut hasher = Sha256::new();
     let mut block = vec![0; 1 << 20];
     let mut total = 0;

@@ -39,6 +39,10 @@ impl<R: Row> Journal<R> {
     /// `finished`.
     pub(crate) fn open(path: PathBuf, finished: PathBuf, fingerprint: &str) -> Result<Self, RecordError> {
         let fail = |source| RecordError::Write { path: path.clone(), source };
+        if path.exists() {
+            // A pipe would wait for ever.
+            bitkv_bytes::open_regular(&path).map_err(fail)?;
+        }
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(fail)?;
         let bytes =
             std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;

@@ -95,6 +95,17 @@ impl ModelEntry {
 json::document!(Manifest);
 
 impl Manifest {
+    /// Reads the manifest of the run in a folder, which must be a regular file.
+    ///
+    /// # Errors
+    /// Fails if there is no such file, or as [`Self::from_json`] does.
+    pub fn from_run(folder: &Path) -> Result<Self, RecordError> {
+        let path = folder.join("manifest.json");
+        let text = bitkv_bytes::read_regular_document(&path);
+        let text = text.map_err(|source| RecordError::Read { path: path.clone(), source })?;
+        Self::from_json(&text, &path.display().to_string())
+    }
+
     /// Parses a manifest. `file` names the text in errors.
     ///
     /// # Errors

@@ -259,10 +259,10 @@ pub fn has_rows(path: &Path) -> bool {
 pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let compressed = compressed(path);
     if path.exists() || !compressed.exists() {
-        return std::fs::read(path);
+        return bitkv_bytes::read_regular_bytes(path);
     }
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(compressed)?).read_to_end(&mut bytes)?;
+    flate2::read::GzDecoder::new(bitkv_bytes::open_regular(&compressed)?).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -58,7 +58,7 @@ impl RecordedRun {
         }
         let mut notes = Vec::new();
         // The manifest is read first: if its format is newer, no other file is read.
-        let manifest = Manifest::read(&manifest)?;
+        let manifest = Manifest::from_run(folder)?;
         let recorded = Self {
             manifest,
             definition: Definition::read(&definition)?,

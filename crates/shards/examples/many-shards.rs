@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bitkv_record::{
-    ContextRow, FileHash, GridRow, Machine, Manifest, ModelEntry, Shard, ShardEntry, sha256_of_parts,
+    ContextRow, FileHash, GridRow, Machine, Manifest, ModelEntry, Shard, ShardEntry, sha256, sha256_of_parts,
     write_rows,
 };
 use bitkv_shards::{Shards, assign};
@@ -106,7 +106,7 @@ fn manifest(shard: Shard, contexts: usize, files: Vec<FileHash>) -> Manifest {
         seed: 0,
         models: vec![ModelEntry { name: "none".into(), source: "made up".into(), files: Vec::new() }],
         texts: Vec::new(),
-        options: Default::default(),
+        options: [("definition_sha256".to_owned(), sha256(b"made up").into())].into_iter().collect(),
         files,
         shard: Some(ShardEntry { shard, contexts, code, isa: vec!["vector".into()], fingerprint }),
     }

@@ -75,6 +75,14 @@ pub enum Error {
         /// The key of the row.
         key: String,
     },
+    /// The merged run would be written into a shard.
+    #[error("'{}' is in the shard '{}': write the run to another folder", .out.display(), .shard.display())]
+    Inside {
+        /// The run.
+        out: PathBuf,
+        /// The shard.
+        shard: PathBuf,
+    },
     /// Shards are missing.
     #[error("{0}")]
     Missing(crate::Missing),

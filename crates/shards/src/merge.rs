@@ -1,12 +1,12 @@
 //! Copies the rows of all shards into one run, in the order of the whole run.
 
 use bitkv_record::{FileHash, GridRow, HeadRow, Manifest, MemoryRow, ResumableRun, Row, TimingRow};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::claims::{Claim, FILES};
 use crate::failures::{FailedCell, Failures, describe};
-use crate::missing::command_for;
+use crate::missing::{command_for, sibling, unused};
 use crate::open_files::OpenFiles;
 use crate::row_writer::RowWriter;
 use crate::{Error, Result, Shards};
@@ -50,6 +50,7 @@ impl Shards {
     /// or if the run cannot be written. Nothing is left at `out` then.
     pub fn merge(&self, out: &Path, command: Vec<String>) -> Result<Merged> {
         self.check_complete()?;
+        self.check_outside(out)?;
         let run = ResumableRun::open(out, &format!("merge of {}", self.entry.fingerprint))?;
         match self.write(&run, command) {
             Ok(merged) => {
@@ -60,6 +61,17 @@ impl Shards {
                 run.discard();
                 Err(error)
             }
+        }
+    }
+
+    /// Checks that the run is not written into one of the shards.
+    fn check_outside(&self, out: &Path) -> Result<()> {
+        let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Ok(parent) = parent.canonicalize() else { return Ok(()) };
+        let is_inside = |folder: &Path| folder.canonicalize().is_ok_and(|folder| parent.starts_with(folder));
+        match self.sources.iter().find(|source| is_inside(&source.folder)) {
+            None => Ok(()),
+            Some(source) => Err(Error::Inside { out: out.to_owned(), shard: source.folder.clone() }),
         }
     }
 
@@ -114,15 +126,16 @@ impl Shards {
                     }
                     out.add(line)
                 })?,
-                _ => self.resolve(claims, &mut cells, &mut out, failures)?,
+                _ => {
+                    let chosen = self.resolve(claims, &mut cells, &mut out, failures)?;
+                    if let Some(out) = &mut timed_out {
+                        copy_timings(claims, &chosen, &mut timings, out)?;
+                    }
+                    continue;
+                }
             }
-            let kept = claims[0].source;
-            for claim in claims {
-                let Some(out) = &mut timed_out else { break };
-                timings.copy(claim.source, claim.timings, |line, _| match claim.source == kept {
-                    true => out.add(line),
-                    false => Ok(()),
-                })?;
+            if let Some(out) = &mut timed_out {
+                timings.copy(claims[0].source, claims[0].timings, |line, _| out.add(line))?;
             }
         }
         cells.finish()?;
@@ -130,14 +143,15 @@ impl Shards {
         Ok((out.finish()?, timed_out.map(RowWriter::finish).transpose()?))
     }
 
-    /// Copies the rows of a context that several shards have.
+    /// Copies the rows of a context that several shards have. Returns the key of each row and the shard that
+    /// it was taken from.
     fn resolve(
         &self,
         claims: &[Claim],
         cells: &mut OpenFiles<'_, GridRow>,
         out: &mut RowWriter,
         failures: &mut Failures,
-    ) -> Result<()> {
+    ) -> Result<Vec<(String, u32)>> {
         // The line, whether its cell failed, and the shard that it comes from.
         let mut chosen: Vec<(String, bool, u32)> = Vec::new();
         for (number, claim) in claims.iter().enumerate() {
@@ -166,15 +180,17 @@ impl Shards {
                 return Err(self.conflict(claims[0], *claim, 0, key));
             }
         }
+        let mut taken = Vec::new();
         for (line, failed, source) in chosen {
+            let file = cells.file(source)?;
             if failed {
-                let file = cells.file(source)?;
                 let error = file.value(&line, "error")?;
                 failures.add(source, self.shard(source), || describe(&line, file, &error))?;
             }
+            taken.push((file.value(&line, "key")?.into_owned(), source));
             out.add(&line)?;
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Copies a file of rows in which failures left rows out. If several shards have a context, the one with
@@ -187,28 +203,34 @@ impl Shards {
         let mut files = OpenFiles::<R>::new(&self.sources, name);
         let mut out = RowWriter::create::<R>(&run.path().join(name))?;
         for claims in self.contexts(file) {
-            let most = (0..claims.len()).rev().max_by_key(|&i| claims[i].rows).unwrap_or(0);
-            let mut lines: Vec<String> = Vec::new();
-            for (number, claim) in claims.iter().enumerate() {
-                let mut own = Vec::new();
+            let mut copies: Vec<(Claim, Vec<String>)> = Vec::new();
+            for claim in claims {
+                let mut lines = Vec::new();
                 files.copy(claim.source, claim.rows, |line, _| {
-                    own.push(line.to_owned());
+                    lines.push(line.to_owned());
                     Ok(())
                 })?;
-                let differs = number > 0 && claims[0].complete && claim.complete && own != lines;
-                if differs {
-                    let first =
-                        own.iter().zip(&lines).find(|(a, b)| a != b).map(|(line, _)| line.trim().to_owned());
-                    return Err(self.conflict(claims[0], *claim, file, first.unwrap_or_default()));
-                }
-                if number == 0 || number == most {
-                    lines = own;
-                }
+                copies.push((*claim, lines));
             }
+            let lines = self.most_rows(&copies, file)?;
             lines.iter().try_for_each(|line| out.add(line))?;
         }
         files.finish()?;
         out.finish().map(Some)
+    }
+
+    /// Returns the lines of the copy of a context that has the most rows, after checking that all rows of the
+    /// other copies are among them.
+    fn most_rows<'c>(&self, copies: &'c [(Claim, Vec<String>)], file: u8) -> Result<&'c [String]> {
+        let Some((best, lines)) = copies.iter().rev().max_by_key(|(claim, _)| claim.rows) else {
+            return Ok(&[]);
+        };
+        for (other, own) in copies {
+            if let Some(line) = own.iter().find(|line| !lines.contains(line)) {
+                return Err(self.conflict(*best, *other, file, line.trim_end().to_owned()));
+            }
+        }
+        Ok(lines)
     }
 
     /// Returns the claims of each context whose rows are in a file.
@@ -222,8 +244,11 @@ impl Shards {
             let complete = self.claims.iter().filter(|claim| claim.file > 0 && claim.complete);
             complete.map(|claim| claim.context).collect()
         };
-        let mut parts = self.partly_measured.iter().filter(|part| !complete.contains(&part.context));
-        parts
+        // Several copies of a context may lack the same rows.
+        let mut seen = complete;
+        self.partly_measured
+            .iter()
+            .filter(|part| seen.insert(part.context))
             .try_for_each(|part| failures.add(part.source, self.shard(part.source), || Ok(part.text.clone())))
     }
 
@@ -231,7 +256,7 @@ impl Shards {
     fn commands(&self, sources: &BTreeSet<u32>) -> Vec<String> {
         let command = |&source: &u32| {
             let source = &self.sources[source as usize];
-            let again = source.folder.with_file_name(format!("{}-again", source.shard.folder_name()));
+            let again = unused(&sibling(&source.folder, &format!("{}-again", source.shard.folder_name())));
             command_for(&self.manifest.command, source.shard, &again, Some(&source.folder))
         };
         sources.iter().map(command).collect()
@@ -245,4 +270,21 @@ impl Shards {
         let path = |claim: Claim| self.sources[claim.source as usize].folder.join(FILES[usize::from(file)]);
         Error::Conflict { first: path(first), other: path(other), key }
     }
+}
+
+/// Copies the timings of the chosen rows of a context that several shards have.
+fn copy_timings(
+    claims: &[Claim],
+    chosen: &[(String, u32)],
+    timings: &mut OpenFiles<'_, TimingRow>,
+    out: &mut RowWriter,
+) -> Result<()> {
+    let mut lines: HashMap<(String, u32), String> = HashMap::new();
+    for claim in claims {
+        timings.copy(claim.source, claim.timings, |line, rows| {
+            lines.insert((rows.value(line, "key")?.into_owned(), claim.source), line.to_owned());
+            Ok(())
+        })?;
+    }
+    chosen.iter().filter_map(|row| lines.get(row)).try_for_each(|line| out.add(line))
 }

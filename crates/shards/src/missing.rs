@@ -1,6 +1,6 @@
 //! [`Missing`] lists the shards without which a run is incomplete, and the commands that measure them.
 
-use bitkv_record::{Shard, is_unfinished};
+use bitkv_record::{Shard, free_name, is_unfinished};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub struct MissingShard {
     pub folder: PathBuf,
     /// Whether the shard was begun. Its command then measures only what is left.
     pub unfinished: bool,
+    /// Whether something is in its folder that is not a shard. The command then writes another folder.
+    pub damaged: bool,
     /// The command that measures it.
     pub command: String,
 }
@@ -32,14 +34,20 @@ impl MissingShard {
     /// Describes a missing shard, which is expected beside its finished sibling in `beside`. `command` is the
     /// command line of that sibling.
     pub(crate) fn new(shard: Shard, beside: &Path, command: &[String]) -> MissingShard {
-        let folder = beside.with_file_name(shard.folder_name());
-        let command = command_for(command, shard, &folder, None);
-        MissingShard { shard, unfinished: is_unfinished(&folder), folder, command }
+        let folder = sibling(beside, &shard.folder_name());
+        let damaged = folder.exists();
+        let out = if damaged { unused(&folder) } else { folder.clone() };
+        let command = command_for(command, shard, &out, None);
+        MissingShard { shard, unfinished: is_unfinished(&folder), damaged, folder, command }
     }
 
     /// Returns whether the shard was begun, in one word.
     pub fn state(&self) -> &'static str {
-        if self.unfinished { "unfinished" } else { "absent" }
+        match (self.unfinished, self.damaged) {
+            (true, _) => "unfinished",
+            (_, true) => "damaged",
+            _ => "absent",
+        }
     }
 }
 
@@ -57,6 +65,18 @@ impl fmt::Display for Missing {
             first.command
         )
     }
+}
+
+/// Returns the path of a folder beside another one.
+pub(crate) fn sibling(folder: &Path, name: &str) -> PathBuf {
+    // The folder may be given as `.`, which has no name to replace.
+    let whole = if folder.file_name().is_none() { folder.canonicalize().ok() } else { None };
+    whole.as_deref().unwrap_or(folder).with_file_name(name)
+}
+
+/// Returns the path, or the path with a number that makes it new.
+pub(crate) fn unused(path: &Path) -> PathBuf {
+    free_name(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Options of a command that concern one shard only. Those with `true` are followed by a value.

@@ -2,7 +2,7 @@
 
 use bitkv_record::{
     ContextRow, FileHash, Machine, Manifest, RawRows, RecordError, Row, Shard, ShardEntry, has_rows,
-    read_rows,
+    read_rows, sha256,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,10 +111,9 @@ impl Shards {
             missing.map(|shard| MissingShard::new(shard, &first.folder, &self.manifest.command)).collect();
         let all_contexts = self.entry.contexts;
         let mut measured = 0;
-        let mut last = None;
-        for claim in &self.claims {
-            measured += usize::from(last != Some(claim.context));
-            last = Some(claim.context);
+        for claims in self.claims.chunk_by(|a, b| a.context == b.context) {
+            self.check_owner(claims)?;
+            measured += 1;
         }
         let contexts = all_contexts.saturating_sub(measured);
         if !shards.is_empty() {
@@ -127,6 +126,19 @@ impl Shards {
                 reason: format!("and the other shards list {measured} of {all_contexts} contexts of the run"),
             }),
         }
+    }
+
+    /// Checks that all copies of a context come from the same shard of the run.
+    fn check_owner(&self, claims: &[Claim]) -> Result<()> {
+        let source = |claim: &Claim| &self.sources[claim.source as usize];
+        let first = source(&claims[0]);
+        let other = claims.iter().map(source).find(|other| other.shard != first.shard);
+        other.map_or(Ok(()), |other| {
+            let (context, folder) = (claims[0].context, first.folder.display());
+            let reason =
+                format!("lists context {context}, which belongs to shard {} in '{folder}'", first.shard);
+            Err(Error::Contexts { path: other.folder.clone(), reason })
+        })
     }
 
     /// Returns the manifest of the merged run, without its files.
@@ -186,7 +198,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest> {
     if bitkv_record::is_unfinished(folder) {
         return Err(RecordError::Unfinished { path: folder.to_owned() }.into());
     }
-    let manifest = Manifest::read(&folder.join("manifest.json"))?;
+    let manifest = Manifest::from_run(folder)?;
     match manifest.shard {
         Some(_) => Ok(manifest),
         None => Err(Error::WholeRun { path: folder.to_owned() }),
@@ -195,7 +207,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest> {
 
 fn read_definition(folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join("definition.toml");
-    Ok(fs::read(&path).map_err(|source| RecordError::Read { path, source })?)
+    Ok(bitkv_bytes::read_regular_bytes(&path).map_err(|source| RecordError::Read { path, source })?)
 }
 
 /// Returns what two manifests differ in, if their shards do not belong to the same run, and what to do.
@@ -210,6 +222,9 @@ fn difference(
     let names = |manifest: &Manifest| -> Vec<String> {
         manifest.models.iter().map(|model| format!("{} {}", model.name, model.content())).collect()
     };
+    let file_names = |manifest: &Manifest| -> Vec<String> {
+        manifest.files.iter().map(|file| file.name.clone()).collect()
+    };
     let found = if a.shard.count != b.shard.count {
         (format!("the number of shards, {} and {}", a.shard.count, b.shard.count), AGAIN)
     } else if definition()? != first_definition {
@@ -222,11 +237,15 @@ fn difference(
         let what =
             format!("the version of bitkv that measured them, {} and {}", short(&a.code), short(&b.code));
         (what, "measure all shards with one program")
+    } else if first.options != other.options || first.seed != other.seed {
+        ("the experiments or options that they were measured with".to_owned(), AGAIN)
     } else if a.isa != b.isa {
         let what = format!("the class of instruction sets, {} and {}", a.isa.join(" "), b.isa.join(" "));
         (what, "measure all shards with one value of BITKV_ISA, or on nodes of one kind")
+    } else if file_names(first) != file_names(other) {
+        ("the files that they wrote".to_owned(), AGAIN)
     } else if a.fingerprint != b.fingerprint || a.contexts != b.contexts {
-        ("the options or the calibration that they were measured with".to_owned(), AGAIN)
+        ("the calibration or the reading of the models".to_owned(), AGAIN)
     } else {
         return Ok(None);
     };
@@ -244,6 +263,7 @@ fn opened(folder: PathBuf, manifest: &Manifest) -> Result<Opened> {
     let entry = manifest.shard.as_ref().ok_or_else(|| Error::WholeRun { path: folder.clone() })?;
     let path = folder.join(CONTEXTS);
     check_list(&path, manifest, entry.shard)?;
+    check_definition(&folder, manifest, entry.shard)?;
     let rows: Vec<ContextRow> = read_rows(&path)?;
     let refuse = |reason| Error::Contexts { path: folder.clone(), reason };
     if rows.windows(2).any(|pair| pair[0].context >= pair[1].context) {
@@ -256,6 +276,9 @@ fn opened(folder: PathBuf, manifest: &Manifest) -> Result<Opened> {
         }
         let file = FILES.iter().position(|file| *file == row.file);
         let file = file.ok_or_else(|| refuse(format!("lists the unknown file {}", row.file)))?;
+        if !manifest.files.iter().any(|listed| listed.name == row.file) {
+            return Err(refuse(format!("has no hash of {}", row.file)));
+        }
         claims.push(Claim::new(&row, file as u8));
         if row.rows < row.expected {
             partly_measured.push(PartlyMeasured::new(&row));
@@ -271,6 +294,15 @@ fn opened(folder: PathBuf, manifest: &Manifest) -> Result<Opened> {
         threads: manifest.threads,
     };
     Ok(Opened { source, claims, partly_measured })
+}
+
+/// Checks that the definition is the one whose hash the manifest has.
+fn check_definition(folder: &Path, manifest: &Manifest, shard: Shard) -> Result<()> {
+    let expected = manifest.options.get("definition_sha256").and_then(serde_json::Value::as_str);
+    match expected == Some(&sha256(&read_definition(folder)?)) {
+        true => Ok(()),
+        false => Err(Error::Changed { path: folder.join("definition.toml"), shard }),
+    }
 }
 
 /// Checks that the list of contexts is the one that the shard wrote.

@@ -69,7 +69,7 @@ fn shards_of_different_runs_are_refused_with_what_differs() {
             "the version of bitkv that measured them, abc and def",
         ),
         (|m| m.shard.as_mut().unwrap().isa = vec!["scalar".into()], "instruction sets, vector and scalar"),
-        (|m| m.shard.as_mut().unwrap().fingerprint = "e".repeat(64), "options or the calibration"),
+        (|m| m.shard.as_mut().unwrap().fingerprint = "e".repeat(64), "calibration or the reading"),
         (|m| m.models[0].files[0].sha256 = "a".repeat(64), "the files of their models"),
         (|m| m.texts[0].sha256 = "a".repeat(64), "their texts"),
         (|m| m.shard.as_mut().unwrap().shard.count = 5, "the number of shards, 4 and 5"),
@@ -109,6 +109,84 @@ fn changed_files_are_refused_by_name() {
     assert!(spoil("contexts.csv", &without_last_line).contains("was changed after"));
     assert!(spoil("manifest.json", &|text| text.replace("\"2/4\"", "\"2/3\"")).contains("differ"));
     assert!(spoil("manifest.json", &|text| text.replace("\"2/4\"", "\"5/4\"")).contains("not a shard"));
+}
+
+#[test]
+fn what_a_manifest_leaves_out_is_not_trusted() {
+    // No shard has the definition whose hash is recorded.
+    let example = Example::new(3);
+    for shard in 1..=3 {
+        fs::write(example.folder(shard).join("definition.toml"), "the definition, changed").unwrap();
+    }
+    let message = refusal(&example);
+    assert!(message.contains("definition.toml' was changed after shard 1/3"), "{message}");
+    // The first shard does not say that it wrote rows of heads.
+    let example = Example::new(3);
+    example.write(
+        Shard { index: 1, count: 3 },
+        |_| {},
+        |manifest| manifest.files.retain(|f| f.name != "heads.csv"),
+    );
+    let message = refusal(&example);
+    assert!(message.contains("has no hash of heads.csv: run this shard again"), "{message}");
+    // A shard has the number of another one.
+    let example = Example::new(3);
+    let copied = example.shards().join("copied");
+    example.write_to(
+        &copied,
+        Shard { index: 1, count: 3 },
+        |_| {},
+        |manifest| {
+            manifest.shard.as_mut().unwrap().shard.index = 2;
+        },
+    );
+    fs::remove_dir_all(example.folder(2)).unwrap();
+    let message = refusal(&example);
+    assert!(
+        message.contains("copied") && message.contains("context 0, which belongs to shard 1/3"),
+        "{message}"
+    );
+    // Another experiment of the definition was measured.
+    let example = Example::new(3);
+    example.write(
+        Shard { index: 2, count: 3 },
+        |_| {},
+        |manifest| {
+            manifest.options.insert("experiments".into(), "other".into());
+        },
+    );
+    assert!(refusal(&example).contains("the experiments or options"));
+}
+
+#[test]
+fn commands_name_folders_that_can_be_written() {
+    let example = Example::new(2);
+    fs::remove_file(example.folder(2).join("manifest.json")).unwrap();
+    let Err(Error::Missing(missing)) = merge(&example, &[example.shards()]) else { panic!("one is damaged") };
+    let shard = &missing.shards[0];
+    assert_eq!(shard.state(), "damaged");
+    assert!(shard.command.ends_with("2-of-2-2"), "{}", shard.command);
+    let fail = |row: &mut bitkv_record::GridRow| row.error = Some("no memory".into());
+    example.write(Shard { index: 2, count: 2 }, fail, |_| {});
+    fs::create_dir(example.shards().join("2-of-2-again")).unwrap();
+    let merged = merge(&example, &[example.shards()]).unwrap();
+    assert!(merged.commands[0].ends_with("2-of-2-again-2"), "{}", merged.commands[0]);
+    let inside = Shards::open(&[example.shards()]).unwrap();
+    let message = inside.merge(&example.folder(1).join("out"), Vec::new()).unwrap_err().to_string();
+    assert!(message.contains("is in the shard") && !example.folder(1).join("out").exists(), "{message}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_refused_at_once() {
+    for name in ["definition.toml", "manifest.json", "contexts.csv", "rows.csv"] {
+        let example = Example::new(2);
+        let path = example.folder(2).join(name);
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let message = refusal(&example);
+        assert!(message.contains(name) && message.contains("it is a pipe"), "{message}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Estimates the time and memory of a run from one context that is read on this machine.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_progress::Silent;
@@ -35,8 +38,10 @@ pub struct Estimate {
     pub cells: usize,
     /// The number of rows of all contexts.
     pub rows: usize,
-    /// The seconds that it takes on this machine under its present load.
+    /// The seconds that it takes on this machine under its present load, calibration included.
     pub seconds: f64,
+    /// The seconds of reading calibration texts. Every shard that has a context of the experiment takes them.
+    pub calibration_seconds: f64,
     /// The peak bytes of weights, caches, activations and logits.
     pub bytes: u64,
 }
@@ -108,12 +113,17 @@ pub fn shard_estimates(grid: &Grid, estimates: &Estimates, shards: u32) -> Vec<S
         loaded.map_or(0, |loaded| loaded.model.weight_bytes() as u64)
     };
     let all_weights = grid.weight_bytes();
+    let mut calibrated = BTreeSet::new();
     contexts.iter().for_each(|context| *costs.entry(job(context)).or_default() += context.cost);
     for (context, shard) in contexts.iter().zip(assigned(&contexts, shards)) {
         let (estimate, shard) = (estimate_of(context), &mut divided[shard as usize]);
+        if calibrated.insert((context.part as u8, context.job, shard.shard)) {
+            shard.seconds += estimate.calibration_seconds;
+        }
         shard.contexts += 1;
         shard.rows += context.rows;
-        shard.seconds += estimate.seconds * context.cost as f64 / costs[&job(context)].max(1) as f64;
+        let measuring = estimate.seconds - estimate.calibration_seconds;
+        shard.seconds += measuring * context.cost as f64 / costs[&job(context)].max(1) as f64;
         // A process loads all models, whichever it measures.
         shard.bytes = shard.bytes.max(all_weights + estimate.bytes.saturating_sub(weights(context)));
     }
@@ -133,6 +143,7 @@ fn estimate_profile(job: &ProfileJob) -> Result<Estimate> {
         cells: job.rows() / windows.len().max(1),
         rows: job.rows(),
         seconds: per_text * windows.len() as f64,
+        calibration_seconds: 0.0,
         bytes: kv + (loaded.model.weight_bytes() + loaded.model.activation_bytes(longest)) as u64,
     })
 }
@@ -157,6 +168,7 @@ fn estimate_memory(job: &MemoryJob) -> Result<Estimate> {
         cells: job.rows() / contexts.max(1),
         rows: job.rows(),
         seconds: measuring_seconds,
+        calibration_seconds: 0.0,
         bytes: job.loaded().map_or(0, |loaded| loaded.model.weight_bytes() as u64),
     })
 }
@@ -170,6 +182,7 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
         cells: job.units.iter().map(|unit| job.cells_of(unit).count()).max().unwrap_or(0),
         rows: job.rows(),
         seconds: 0.0,
+        calibration_seconds: 0.0,
         bytes: model.weight_bytes() as u64,
     };
     let Some(first) = job.units.first() else { return Ok(estimate) };
@@ -194,7 +207,11 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
     };
     // A context that is read alone uses all cores; contexts that are read in parallel have one core each.
     let speedup = if small { 1.5 } else { 1.0 };
-    estimate.seconds = job.units.iter().map(unit_seconds).sum::<f64>() / speedup;
+    let calibrated = job.calibration.profiled.as_ref();
+    let calibration_tokens = calibrated.map_or(0, |(texts, tokens)| texts.all().len() * tokens);
+    estimate.calibration_seconds = prefill * calibration_tokens as f64 / first.context.len() as f64;
+    let measuring = job.units.iter().map(unit_seconds).sum::<f64>() / speedup;
+    estimate.seconds = measuring + estimate.calibration_seconds;
     estimate.bytes += (parallel * batch_bytes(job, first, &cache)) as u64;
     Ok(estimate)
 }

@@ -22,8 +22,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Hashes what all rows of a job share: the experiment, the model and how it is read, the calibration,
-    /// the code and the class of instruction sets.
+    /// Hashes what all rows of a job share: the experiment, its metrics, the model and how it is read, the
+    /// calibration, the code and the class of instruction sets.
     pub(super) fn new(job: &Job, grid: &Grid) -> Keys {
         let files: Vec<&str> = grid
             .models
@@ -31,8 +31,11 @@ impl Keys {
             .filter(|entry| entry.name == job.loaded.name)
             .flat_map(|entry| entry.files.iter().map(|file| file.sha256.as_str()))
             .collect();
+        let mut metrics: Vec<&str> = job.experiment.metrics.iter().map(|metric| metric.name()).collect();
+        metrics.sort_unstable();
         let parts = [
             job.experiment.name.as_str(),
+            &metrics.join(" "),
             &job.loaded.name,
             &files.join(" "),
             &grid.reading(),
@@ -48,7 +51,14 @@ impl Keys {
         let tokens: Vec<String> = unit.tokens().iter().map(u32::to_string).collect();
         let (context, task) = (unit.context.len().to_string(), unit.task.to_string());
         UnitKeys {
-            unit: sha256_of_parts([self.job.as_str(), &unit.name, &task, &context, &tokens.join(" ")]),
+            unit: sha256_of_parts([
+                self.job.as_str(),
+                &unit.name,
+                &unit.register,
+                &task,
+                &context,
+                &tokens.join(" "),
+            ]),
         }
     }
 }
@@ -67,6 +77,7 @@ impl UnitKeys {
         let parts = [
             self.unit.clone(),
             seeded.policy.explicit_spec().to_owned(),
+            seeded.written.clone(),
             cell.budget.to_string(),
             job.experiment.equal.to_string(),
             format!("{:?}", group.depth),

@@ -3,9 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use bitkv_models::{LoadedModel, Shape, published_shape};
+use bitkv_progress::Progress;
 use bitkv_record::{Accounting, Form, Journal, ListedModel, MemoryRow, MemoryStudy, Row};
 
-use super::{in_parallel::locked, loaded_models::LoadedModels, reused::Reused, selection::Selection};
+use super::{
+    ensure_not_cancelled, in_parallel::locked, loaded_models::LoadedModels, reused::Reused,
+    selection::Selection,
+};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -150,9 +154,11 @@ pub(super) fn measure(
     rows: &Mutex<Journal<MemoryRow>>,
     reused: &Reused,
     failures: &mut Vec<String>,
+    progress: &dyn Progress,
 ) -> Result<Vec<Vec<String>>> {
     let mut order = Vec::new();
     for (length, _) in job.lengths().into_iter().zip(own).filter(|(_, own)| **own) {
+        ensure_not_cancelled(progress)?;
         let mut keys = Vec::new();
         for &accounting in &job.study.accounting {
             let (study, model) = (job.study.name.clone(), job.shape.name.clone());

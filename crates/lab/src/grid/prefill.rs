@@ -8,7 +8,7 @@ use bitkv_record::{Named, Queries, Text, Texts, sha256_of_parts};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::{
-    Grid, RunOptions,
+    Grid, RunOptions, check_cancelled,
     job::Job,
     key, measure,
     unit::{Scored, Unit},
@@ -160,7 +160,10 @@ pub(super) struct CalibratedHeads {
 
 /// Returns the entropies and scores of heads that the job's policies need. Entropies are measured if no file
 /// gives them.
-pub(super) fn calibrate(prefill: &Prefill<'_>, progress: &dyn Progress) -> CalibratedHeads {
+///
+/// # Errors
+/// Returns an error if the work was cancelled.
+pub(super) fn calibrate(prefill: &Prefill<'_>, progress: &dyn Progress) -> Result<CalibratedHeads> {
     let (mut numbers, mut failure) = (Calibration::new(), None);
     let sources = &prefill.job.calibration;
     if let Some((texts, tokens)) = &sources.profiled {
@@ -168,6 +171,7 @@ pub(super) fn calibrate(prefill: &Prefill<'_>, progress: &dyn Progress) -> Calib
             Ok(entropies) => {
                 numbers.insert(Need::Entropy, entropies);
             }
+            Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => failure = Some(format!("the entropies of heads cannot be measured: {error}")),
         }
     }
@@ -177,7 +181,7 @@ pub(super) fn calibrate(prefill: &Prefill<'_>, progress: &dyn Progress) -> Calib
     if let Some(scores) = &sources.head_scores {
         numbers.insert(Need::HeadScores, scores.clone());
     }
-    CalibratedHeads { numbers, failure }
+    Ok(CalibratedHeads { numbers, failure })
 }
 
 /// Returns the mean entropy of every head over calibration texts, in bits, `[layers * query_heads]`.
@@ -195,6 +199,7 @@ fn measured_entropies(
     let first = (prefill.first_part * windows.len() as f64) as usize;
     let mut measured: Vec<Option<Entropies>> = vec![None; windows.len()];
     for i in (first..windows.len()).chain(0..first) {
+        check_cancelled(&steps)?;
         measured[i] = Some(prefill.entropies(&windows[i], progress)?);
         steps.advance();
     }

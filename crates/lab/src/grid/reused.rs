@@ -10,8 +10,8 @@ use std::{
 };
 
 use bitkv_record::{
-    GridRow, HeadRow, Journal, Manifest, MemoryRow, RecordError, Row, TimingRow, has_rows, is_unfinished,
-    read_rows,
+    ContentError, GridRow, HeadRow, Journal, Manifest, MemoryRow, RecordError, Row, TimingRow, has_rows,
+    is_unfinished, read_rows,
 };
 
 use super::in_parallel::locked;
@@ -47,12 +47,15 @@ impl Reused {
         if is_unfinished(folder) {
             return Err(RecordError::Unfinished { path: folder.to_owned() });
         }
-        let manifest = folder.join("manifest.json");
-        if !manifest.exists() || !has_rows(&folder.join("rows.csv")) {
+        if !folder.join("manifest.json").exists() || !has_rows(&folder.join("rows.csv")) {
             return Err(RecordError::NoRun { path: folder.to_owned() });
         }
-        let manifest = Manifest::read(&manifest)?;
+        let manifest = Manifest::from_run(folder)?;
         manifest.check_files(folder)?;
+        if !manifest.files.iter().any(|file| file.name == "rows.csv") {
+            let file = folder.join("manifest.json").display().to_string();
+            return Err(RecordError::Content { file, kind: "run manifest", reason: ContentError::NoHashes });
+        }
         let good = |row: &GridRow| row.error.is_none();
         add_rows(&folder.join("rows.csv"), &mut self.cells, good)?;
         add_rows(&folder.join("timings.csv"), &mut self.timings, |_| true)?;
@@ -61,6 +64,20 @@ impl Reused {
             add_rows(&folder.join("memory.csv"), &mut self.memory, |_| true)?;
         }
         Ok(())
+    }
+
+    /// Appends the timing of a cell that was taken over. Timings are not counted as rows.
+    ///
+    /// # Errors
+    /// Returns an error if the timing cannot be written.
+    pub(super) fn take_over_timing(&self, key: &str, journal: &Mutex<Journal<TimingRow>>) -> Result<()> {
+        let mut journal = locked(journal);
+        match self.timings.get(key) {
+            Some(timing) if self.cells.contains_key(key) && !journal.contains(key) => {
+                Ok(journal.append(timing.clone())?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Appends the row with a key to a journal that lacks it, if an earlier run measured it.
@@ -83,7 +100,7 @@ impl Reused {
         Ok(())
     }
 
-    /// Returns the number of rows of every kind that were taken over.
+    /// Returns the number of rows of every kind, without timings, that were taken over.
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }

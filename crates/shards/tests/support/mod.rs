@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bitkv_record::{
-    ContextRow, FileHash, GridRow, HeadRow, Machine, Manifest, ModelEntry, Shard, ShardEntry,
+    ContextRow, FileHash, GridRow, HeadRow, Machine, Manifest, ModelEntry, Shard, ShardEntry, sha256,
     sha256_of_parts, write_rows,
 };
 
@@ -12,6 +12,8 @@ use bitkv_record::{
 pub(crate) const CONTEXTS: usize = 12;
 /// The number of cells of a context.
 pub(crate) const CELLS: usize = 3;
+/// The content of `definition.toml`.
+pub(crate) const DEFINITION: &str = "the definition";
 /// The number of heads.
 const HEADS: usize = 4;
 
@@ -79,7 +81,7 @@ impl Example {
         write_rows(&folder.join("heads.csv"), &own_heads).unwrap();
         let listed: Vec<ContextRow> = own.iter().map(|i| context(*i)).collect();
         write_rows(&folder.join("contexts.csv"), &listed).unwrap();
-        fs::write(folder.join("definition.toml"), "the definition").unwrap();
+        fs::write(folder.join("definition.toml"), DEFINITION).unwrap();
         let mut manifest = manifest(shard);
         for name in ["rows.csv", "heads.csv", "contexts.csv"] {
             manifest.files.push(FileHash::from_file(&folder.join(name)).unwrap());
@@ -156,7 +158,9 @@ fn manifest(shard: Shard) -> Manifest {
             files: vec![FileHash::from_bytes("model.safetensors", b"weights")],
         }],
         texts: vec![FileHash::from_bytes("a.txt", b"text")],
-        options: Default::default(),
+        options: [("definition_sha256".to_owned(), sha256(DEFINITION.as_bytes()).into())]
+            .into_iter()
+            .collect(),
         files: Vec::new(),
         shard: Some(ShardEntry {
             shard,
