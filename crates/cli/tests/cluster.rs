@@ -50,11 +50,8 @@ fn every_pod_of_the_kubernetes_job_runs_its_shard() {
 }
 
 #[test]
+#[ignore = "needs GNU parallel: .ci/parallel.sh installs it"]
 fn gnu_parallel_runs_and_merges_the_shards() {
-    if Command::new("parallel").arg("--version").output().is_err() {
-        eprintln!("NOT RUN: GNU parallel is not installed");
-        return;
-    }
     let (place, rows) = place_with_run("my experiments/sinks.toml");
     let mut script = Command::new(example("parallel.sh"));
     script.current_dir(place.path("")).env("BITKV", env!("CARGO_BIN_EXE_bitkv"));
