@@ -224,12 +224,7 @@ pub fn run_with(
     if options.shard.is_some() {
         run.write_rows("contexts.csv", &contexts)?;
     }
-    let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv", "contexts.csv"].into_iter();
-    let files = files.filter(|name| run.path().join(name).exists()).map(|name| {
-        let hashed = FileHash::from_file(&run.path().join(name))?;
-        Ok(FileHash { name: name.to_owned(), ..hashed })
-    });
-    let files = files.collect::<Result<_, RecordError>>()?;
+    let files = hash_files(&run)?;
     let shard = options.shard.map(|shard| ShardEntry {
         shard,
         contexts: share.all(),
@@ -242,6 +237,16 @@ pub fn run_with(
     run.write_json("manifest.json", &manifest)?;
     let reused = reused.taken();
     Ok(MeasuredRun { rows, timings, heads, memory, resumed, reused, failures, manifest, run })
+}
+
+/// Returns the hashes of all files of rows that a run has.
+fn hash_files(run: &ResumableRun) -> Result<Vec<FileHash>, RecordError> {
+    let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv", "contexts.csv"].into_iter();
+    files
+        .map(|name| run.path().join(name))
+        .filter(|path| path.exists())
+        .map(|path| FileHash::from_file(&path))
+        .collect()
 }
 
 /// Returns whether `folder` has the finished run of a grid, or of one of its shards.
