@@ -332,8 +332,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     if let Some(interrupted) = error.downcast_ref::<interrupt::Interrupted>() {
         return interrupted.exit_code().into();
     }
-    let is_locked = |error: &bitkv_lab::Error| matches!(error, bitkv_lab::Error::Record(record) if matches!(**record, bitkv_record::RecordError::Locked { .. }));
-    match error.downcast_ref().is_some_and(is_locked) {
+    match error.downcast_ref().is_some_and(bitkv_lab::Error::is_locked) {
         true => interrupt::RUN_AGAIN.into(),
         false => ExitCode::FAILURE,
     }

@@ -96,7 +96,7 @@ fn folder(arguments: &Arguments, definition: &Path) -> PathBuf {
     let runs = Path::new("runs");
     let default = || match arguments.shard {
         None => runs.join(&name),
-        Some(shard) => shards::folder(&runs.join(&name)).join(shard.folder_name()),
+        Some(shard) => Shard::folder_of(&runs.join(&name)).join(shard.folder_name()),
     };
     arguments.out.clone().unwrap_or_else(default)
 }

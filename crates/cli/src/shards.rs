@@ -1,6 +1,6 @@
 //! One shard of a run: what `bitkv run --shard` writes and prints.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use bitkv_lab::grid::{Grid, RunOptions, ShardEstimate};
@@ -9,13 +9,6 @@ use bitkv_report::Table;
 use serde_json::json;
 
 use crate::{measuring, output};
-
-/// Returns the folder of the shards of the run at `run`: `RUN.shards`.
-pub(crate) fn folder(run: &Path) -> PathBuf {
-    let mut name = run.file_name().unwrap_or_default().to_owned();
-    name.push(".shards");
-    run.with_file_name(name)
-}
 
 /// Measures a shard, and writes its run without a report, because a part of the rows decides nothing.
 ///

@@ -67,6 +67,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns whether another process is writing the run.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Record(error) if matches!(**error, bitkv_record::RecordError::Locked { .. }))
+    }
+
     /// Returns whether the work ended because the user asked it to stop.
     pub fn is_cancelled(&self) -> bool {
         match self {

@@ -259,8 +259,7 @@ pub fn is_finished(grid: &Grid, folder: &Path, shard: Option<Shard>) -> Result<b
     }
     let found = Manifest::from_run(folder)?;
     found.check_files(folder)?;
-    let sha256 = found.options.get("definition_sha256").and_then(serde_json::Value::as_str);
-    let same_inputs = sha256 == Some(&grid.definition.sha256())
+    let same_inputs = found.definition_sha256() == Some(&grid.definition.sha256())
         && found.options.get("experiments") == Some(&json!(experiment_names(grid)))
         && (&found.models, &found.texts) == (&grid.models, &grid.texts);
     let same_shard = match (&found.shard, shard) {
@@ -457,7 +456,7 @@ fn measure_unit(
     (journals, progress): (&Journals, &dyn Progress),
     work: &Work<'_>,
 ) -> Result<()> {
-    check_cancelled(work)?;
+    check_cancelled(progress)?;
     let job = prefill.job;
     let missing: Vec<&Cell> = {
         let rows = locked(&journals.rows);
@@ -488,18 +487,13 @@ fn measure_unit(
         for (rows, timing) in measurer.measure(cells)? {
             append_new(journals, rows, timing, work)?;
         }
-        check_cancelled(work)?;
+        check_cancelled(progress)?;
     }
     Ok(())
 }
 
 /// Returns an error if the user has asked the work to stop.
-fn check_cancelled(work: &Work<'_>) -> Result<()> {
-    if work.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
-}
-
-/// Does the same as [`check_cancelled`] for work that is not counted.
-fn ensure_not_cancelled(progress: &dyn Progress) -> Result<()> {
+fn check_cancelled(progress: &dyn Progress) -> Result<()> {
     if progress.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
 }
 

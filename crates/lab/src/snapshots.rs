@@ -7,6 +7,8 @@
 //! processes compute the same file at the same time, the second replaces it with the same bytes. A file
 //! begins with the SHA-256 of the rest. A damaged file is computed again and replaced.
 
+mod rows;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -17,6 +19,8 @@ use bitkv_progress::Progress;
 use bitkv_record::sha256;
 
 use crate::{Error, Result, error::Refuse as _};
+
+pub(crate) use rows::{numbers, rows_from_tensor, rows_to_bytes};
 
 /// The hex digits of the checksum at the beginning of a file, and a line break.
 const HEADER: usize = 65;

@@ -199,7 +199,17 @@ impl<R: Row> Journal<R> {
 /// Returns whether the file has a complete line after the two lines of the header. Otherwise there is no row
 /// to lose, and the file can begin again with any fingerprint.
 fn has_a_row(bytes: &[u8]) -> bool {
-    bytes.iter().filter(|byte| **byte == b'\n').count() > 2
+    complete_rows(bytes) > 0
+}
+
+/// Returns the number of complete lines after the two lines of the header.
+fn complete_rows(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count().saturating_sub(2)
+}
+
+/// Returns the number of rows of the journal at `path`; `None` if it cannot be read.
+pub(crate) fn count_rows(path: &Path) -> Option<usize> {
+    bitkv_bytes::read_regular_bytes(path).ok().map(|bytes| complete_rows(&bytes))
 }
 
 /// Returns whether the journal at `path` has rows.

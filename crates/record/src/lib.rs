@@ -88,7 +88,7 @@ pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use profile_file::ProfiledModel;
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use raw_rows::RawRows;
-pub use resumable::ResumableRun;
+pub use resumable::{ResumableRun, unfinished_rows};
 pub use row_error::RowError;
 pub use rows::{FORMAT, Row, check_row, has_rows, header, read_rows, read_rows_noting, write_rows};
 pub use rule_name::RuleName;

@@ -124,6 +124,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Returns the hash of the definition that was run, if the manifest has it.
+    pub fn definition_sha256(&self) -> Option<&str> {
+        self.options.get("definition_sha256")?.as_str()
+    }
+
     /// Checks that the files of rows in the run folder, compressed or not, are those that the run wrote.
     ///
     /// # Errors

@@ -139,6 +139,15 @@ impl ResumableRun {
     }
 }
 
+/// Returns the number of rows of every kind, without timings, in the journals of the unfinished run at
+/// `path`; `None` if there is no such run.
+pub fn unfinished_rows(path: &Path) -> Option<usize> {
+    let (parent, name) = folder::parent_and_name(path).ok()?;
+    let journals = folder::partial(parent, &name).join(JOURNALS);
+    let rows = |name: &str| crate::journal::count_rows(&journals.join(format!("{name}.journal")));
+    journals.is_dir().then(|| ["rows.csv", "heads.csv", "memory.csv"].into_iter().filter_map(rows).sum())
+}
+
 /// Checks that no journal has rows that were measured under another fingerprint, and records the fingerprint.
 /// Journals without rows do not matter.
 fn check_fingerprint(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The most shards that a run can have.
@@ -29,6 +30,13 @@ impl Shard {
     /// Returns the name of the folder of the shard: `3-of-8`.
     pub fn folder_name(self) -> String {
         format!("{}-of-{}", self.index, self.count)
+    }
+
+    /// Returns the folder of the shards of the run at `run`: `RUN.shards`.
+    pub fn folder_of(run: &Path) -> PathBuf {
+        let mut name = run.file_name().unwrap_or_default().to_owned();
+        name.push(".shards");
+        run.with_file_name(name)
     }
 
     /// Returns every shard of a run that has `count` of them.

@@ -45,11 +45,10 @@ pub fn splice(document: &str, name: &str, content: &str) -> Result<String, Splic
     let end = if document.contains("\r\n") { "\r\n" } else { "\n" };
     let content = content.replace('\n', end);
     let (open, close) = (format!("<!-- {name} -->{end}"), format!("<!-- /{name} -->"));
+    let once = |mark: &str| document.matches(mark).count() == 1;
     let parts =
         document.split_once(&open).and_then(|(before, rest)| Some((before, rest.split_once(&close)?.1)));
-    let Some((before, after)) =
-        parts.filter(|(before, after)| !before.contains(&close) && !after.contains(&open))
-    else {
+    let Some((before, after)) = parts.filter(|_| once(&open) && once(&close)) else {
         return Err(SpliceError { name: name.to_owned() });
     };
     Ok(format!("{before}{open}{content}{close}{after}"))
@@ -65,8 +64,13 @@ mod tests {
         assert_eq!(splice(document, "t", "new\n").unwrap(), "a\n<!-- t -->\nnew\n<!-- /t -->\nb\n");
         let windows = "a\r\n<!-- t -->\r\n<!-- /t -->\r\n";
         assert_eq!(splice(windows, "t", "new\n").unwrap(), "a\r\n<!-- t -->\r\nnew\r\n<!-- /t -->\r\n");
-        for wrong in ["", "<!-- t -->\n", "<!-- /t -->\n<!-- t -->\n", "<!-- t -->\n<!-- /t --><!-- t -->\n"]
-        {
+        for wrong in [
+            "",
+            "<!-- t -->\n",
+            "<!-- /t -->\n<!-- t -->\n",
+            "<!-- t -->\n<!-- /t --><!-- t -->\n",
+            "<!-- t -->\n<!-- t -->\n<!-- /t -->\n",
+        ] {
             assert!(splice(wrong, "t", "new").unwrap_err().to_string().contains("put the lines"), "{wrong}");
         }
     }

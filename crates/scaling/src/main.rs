@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path, process::ExitCode};
 
+use bitkv_report::splice;
 use bitkv_scaling::{
-    Cluster, Error, Overheads, Result, TYPICAL, WORK_COLUMNS, count, measured_tables, project,
-    projected_tables, read_points, splice, validate, work_line,
+    Cluster, Error, Overheads, Result, TYPICAL, Work, count, measured_tables, project, projected_tables,
+    read_points, validate,
 };
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     let result = match arguments[..] {
         ["count", rows] => print_count(Path::new(rows)),
         ["columns"] => {
-            println!("{}", WORK_COLUMNS.join(","));
+            println!("{}", Work::header());
             Ok(())
         }
         ["--help" | "-h"] => {
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 fn print_count(path: &Path) -> Result<()> {
     let file = fs::File::open(path)
         .map_err(|cause| Error::in_file(path, cause, "give the rows.csv of a finished shard"))?;
-    println!("{}", work_line(&count(path, file)?));
+    println!("{}", count(path, file)?.line());
     Ok(())
 }
 
@@ -77,7 +78,8 @@ fn write_all(points: &Path, cluster: &Cluster) -> Result<()> {
     let mut tables = measured_tables(&points, &checks, cluster, &overheads);
     tables.extend(projected_tables(&projections, cluster, &overheads));
     for (name, table) in tables {
-        document = splice(&document, name, &table)?;
+        document = splice(&document, name, &table)
+            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
     }
     write(path, &document)
 }

@@ -55,7 +55,7 @@ impl ShardCost {
 
 /// Returns the numbers that the coefficients multiply. A process that reads snapshots computes no prefill.
 fn features(point: &Point, wall: bool) -> [f64; COEFFICIENTS] {
-    let work = point.work();
+    let work = point.work;
     let prefill = if point.pass == Pass::Read { 0.0 } else { 1.0 };
     // List scheduling on m cores takes at most (1 - 1/m) of the longest job more than an even division
     // (Graham 1969). CPU seconds do not depend on it.
@@ -89,7 +89,7 @@ impl MergeCost {
         let weight = |point: &Point| 1.0 / point.wall_seconds.max(1e-3);
         let rows: Vec<Vec<f64>> = points
             .iter()
-            .map(|point| vec![point.rows * weight(point), point.shards as f64 * weight(point)])
+            .map(|point| vec![point.work.rows * weight(point), point.shards as f64 * weight(point)])
             .collect();
         let values: Vec<f64> = points.iter().map(|point| point.wall_seconds * weight(point)).collect();
         match non_negative(&rows, &values)[..] {
@@ -169,7 +169,7 @@ impl Overheads {
 fn operations(shards: &[&Point]) -> Option<(f64, [f64; 3])> {
     let traced: Vec<(&Point, f64)> =
         shards.iter().filter_map(|point| Some((*point, point.file_operations?))).collect();
-    let contexts = |point: &Point, pass| if point.pass == pass { point.contexts } else { 0.0 };
+    let contexts = |point: &Point, pass| if point.pass == pass { point.work.contexts } else { 0.0 };
     let features = |point: &Point| {
         let [none, write, read] = Pass::ALL.map(|pass| contexts(point, pass));
         vec![1.0, none, write, read]
@@ -184,9 +184,9 @@ fn operations(shards: &[&Point]) -> Option<(f64, [f64; 3])> {
 
 /// Returns the bytes of a snapshot beyond its cache, for each entry.
 fn observation_bytes(shards: &[&Point]) -> Option<f64> {
-    let written = || shards.iter().filter(|point| point.pass == Pass::Write && point.entries > 0.0);
-    let entries: f64 = written().map(|point| point.entries).sum();
-    let beyond: f64 = written().map(|point| point.snapshot_bytes - point.cache_bytes).sum();
+    let written = || shards.iter().filter(|point| point.pass == Pass::Write && point.work.entries > 0.0);
+    let entries: f64 = written().map(|point| point.work.entries).sum();
+    let beyond: f64 = written().map(|point| point.snapshot_bytes - point.work.cache_bytes).sum();
     (entries > 0.0).then(|| (beyond / entries).max(0.0))
 }
 

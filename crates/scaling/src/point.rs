@@ -43,7 +43,7 @@ pub enum Step {
 }
 
 /// One row of `results/scaling/points.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Point {
     /// The machine: its number of cores and its processor.
     pub machine: String,
@@ -69,89 +69,15 @@ pub struct Point {
     pub snapshot_bytes: f64,
     /// Calls on files that name or synchronise one (open, create, rename, stat, fsync); empty without strace.
     pub file_operations: Option<f64>,
-    /// See [`Work::contexts`]; the columns that follow are explained there too.
-    pub contexts: f64,
-    /// Rows of the shard, or of the whole run for a merge.
-    pub rows: f64,
-    /// Tokens of all contexts.
-    pub prefilled_tokens: f64,
-    /// Tokens that are read after eviction.
-    pub scored_tokens: f64,
-    /// Operations.
-    pub prefill_ops: f64,
-    /// Operations.
-    pub prefill_attention_ops: f64,
-    /// Operations.
-    pub cell_ops: f64,
-    /// Operations.
-    pub cell_attention_ops: f64,
-    /// Entries.
-    pub planned_entries: f64,
-    /// Operations of one context.
-    pub longest_ops: f64,
-    /// Entries of all full caches.
-    pub entries: f64,
-    /// Bytes of all full caches.
-    pub cache_bytes: f64,
-}
-
-/// The columns of a point that [`count`](fn@crate::count) fills, in the order of the file.
-pub const WORK_COLUMNS: [&str; 12] = [
-    "contexts",
-    "rows",
-    "prefilled_tokens",
-    "scored_tokens",
-    "prefill_ops",
-    "prefill_attention_ops",
-    "cell_ops",
-    "cell_attention_ops",
-    "planned_entries",
-    "longest_ops",
-    "entries",
-    "cache_bytes",
-];
-
-/// Returns the values of [`WORK_COLUMNS`] as one line of CSV without a line end.
-pub fn work_line(work: &Work) -> String {
-    let values = [
-        work.contexts,
-        work.rows,
-        work.prefilled_tokens,
-        work.scored_tokens,
-        work.prefill_ops,
-        work.prefill_attention_ops,
-        work.cell_ops,
-        work.cell_attention_ops,
-        work.planned_entries,
-        work.longest_ops,
-        work.entries,
-        work.cache_bytes,
-    ];
-    values.map(|value| value.to_string()).join(",")
+    /// The work that the process did; for a merge, that of the whole run.
+    #[serde(flatten)]
+    pub work: Work,
 }
 
 impl Point {
     /// Returns the CPU seconds in user mode and in the kernel.
     pub fn cpu_seconds(&self) -> f64 {
         self.user_seconds + self.system_seconds
-    }
-
-    /// Returns the work that the process did.
-    pub fn work(&self) -> Work {
-        Work {
-            contexts: self.contexts,
-            rows: self.rows,
-            prefilled_tokens: self.prefilled_tokens,
-            scored_tokens: self.scored_tokens,
-            prefill_ops: self.prefill_ops,
-            prefill_attention_ops: self.prefill_attention_ops,
-            cell_ops: self.cell_ops,
-            cell_attention_ops: self.cell_attention_ops,
-            planned_entries: self.planned_entries,
-            longest_ops: self.longest_ops,
-            entries: self.entries,
-            cache_bytes: self.cache_bytes,
-        }
     }
 }
 

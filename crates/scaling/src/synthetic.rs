@@ -86,18 +86,7 @@ fn point(work: Work, pass: Pass, step: Step, shards: usize, shard: usize) -> Poi
         peak_kib: 0.0,
         snapshot_bytes: 0.0,
         file_operations: None,
-        contexts: work.contexts,
-        rows: work.rows,
-        prefilled_tokens: work.prefilled_tokens,
-        scored_tokens: work.scored_tokens,
-        prefill_ops: work.prefill_ops,
-        prefill_attention_ops: work.prefill_attention_ops,
-        cell_ops: work.cell_ops,
-        cell_attention_ops: work.cell_attention_ops,
-        planned_entries: work.planned_entries,
-        longest_ops: work.longest_ops,
-        entries: work.entries,
-        cache_bytes: work.cache_bytes,
+        work,
     }
 }
 

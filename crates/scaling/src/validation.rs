@@ -67,7 +67,7 @@ pub fn validate(points: &[Point]) -> Vec<Check> {
         }
         for point in processes(Step::Merge) {
             longest.0 += point.wall_seconds;
-            longest.1 += merge.seconds(point.rows, shards as f64);
+            longest.1 += merge.seconds(point.work.rows, shards as f64);
         }
         checks.push(check("makespan", pass, shards, None, longest));
         checks.push(check("CPU sum", pass, shards, None, cpu_sum));

@@ -2,8 +2,10 @@
 
 use std::ops::AddAssign;
 
+use serde::Deserialize;
+
 /// The work of some contexts. All numbers are sums, except `longest_ops`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 pub struct Work {
     /// Contexts.
     pub contexts: f64,
@@ -31,7 +33,37 @@ pub struct Work {
     pub cache_bytes: f64,
 }
 
+/// The name of a column and its value.
+type WorkColumn = (&'static str, fn(&Work) -> f64);
+
 impl Work {
+    /// The columns of a point that [`count`](fn@crate::count) fills, with their values, in the order of the
+    /// file.
+    const COLUMNS: [WorkColumn; 12] = [
+        ("contexts", |work| work.contexts),
+        ("rows", |work| work.rows),
+        ("prefilled_tokens", |work| work.prefilled_tokens),
+        ("scored_tokens", |work| work.scored_tokens),
+        ("prefill_ops", |work| work.prefill_ops),
+        ("prefill_attention_ops", |work| work.prefill_attention_ops),
+        ("cell_ops", |work| work.cell_ops),
+        ("cell_attention_ops", |work| work.cell_attention_ops),
+        ("planned_entries", |work| work.planned_entries),
+        ("longest_ops", |work| work.longest_ops),
+        ("entries", |work| work.entries),
+        ("cache_bytes", |work| work.cache_bytes),
+    ];
+
+    /// Returns the names of the columns as one line of CSV without a line end.
+    pub fn header() -> String {
+        Work::COLUMNS.map(|(name, _)| name).join(",")
+    }
+
+    /// Returns the values of the columns as one line of CSV without a line end.
+    pub fn line(&self) -> String {
+        Work::COLUMNS.map(|(_, value)| value(self).to_string()).join(",")
+    }
+
     /// Returns the operations of all prefills and cells.
     pub fn ops(&self) -> f64 {
         self.prefill_ops + self.prefill_attention_ops + self.cell_ops + self.cell_attention_ops

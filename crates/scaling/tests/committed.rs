@@ -2,9 +2,9 @@
 
 use std::{fs, path::PathBuf};
 
+use bitkv_report::splice;
 use bitkv_scaling::{
-    BITNET_2B, Overheads, Point, TOLERANCE, TYPICAL, measured_tables, project_study, read_points, splice,
-    validate,
+    BITNET_2B, Overheads, Point, TOLERANCE, TYPICAL, measured_tables, project_study, read_points, validate,
 };
 
 const REMEDY: &str = "run `cargo run --release -p bitkv-scaling results/scaling/points.csv`";

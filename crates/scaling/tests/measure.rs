@@ -54,8 +54,8 @@ fn the_script_writes_a_point_for_every_process() {
     };
     for pass in Pass::ALL {
         for shards in [1, 2, 8] {
-            let contexts: f64 = processes(pass, Step::Shard, shards).map(|point| point.contexts).sum();
-            let rows: f64 = processes(pass, Step::Merge, shards).map(|point| point.rows).sum();
+            let contexts: f64 = processes(pass, Step::Shard, shards).map(|point| point.work.contexts).sum();
+            let rows: f64 = processes(pass, Step::Merge, shards).map(|point| point.work.rows).sum();
             assert_eq!((contexts, rows), (4.0, 4.0));
         }
     }

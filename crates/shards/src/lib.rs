@@ -16,6 +16,7 @@ mod missing;
 mod open_files;
 mod row_writer;
 mod shards;
+mod shell;
 
 pub use assign::assign;
 pub use error::{Error, Result};
@@ -23,3 +24,4 @@ pub use failures::FailedCell;
 pub use merge::Merged;
 pub use missing::{Missing, MissingShard};
 pub use shards::Shards;
+pub use shell::quoted;

@@ -4,6 +4,8 @@ use bitkv_record::{Shard, free_name, is_unfinished};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::quoted;
+
 /// The shards that a run lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
@@ -102,15 +104,6 @@ pub(crate) fn command_for(other: &[String], shard: Shard, out: &Path, reuse: Opt
     }
     words.extend(["--out".to_owned(), out.display().to_string()]);
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// Returns a word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]

@@ -62,18 +62,21 @@ impl Shards {
         let folders = shard_folders(folders)?;
         let (first, others) =
             folders.split_first().ok_or_else(|| Error::NoShards { path: PathBuf::new() })?;
-        let manifest = read_manifest(first)?;
+        let (manifest, entry) = read_manifest(first)?;
         let definition = read_definition(first)?;
-        let entry = manifest.shard.clone().ok_or_else(|| Error::WholeRun { path: first.clone() })?;
-        let begin = opened(first.clone(), &manifest)?;
+        let begin = opened(first.clone(), &manifest, &entry)?;
+        // The others have the same definition, and the same hash of it, which `difference` checks.
+        if manifest.definition_sha256() != Some(&sha256(&definition)) {
+            return Err(Error::Changed { path: first.join("definition.toml"), shard: entry.shard });
+        }
         let compare = |folder: &PathBuf| {
-            let other = read_manifest(folder)?;
-            if let Some((what, remedy)) =
-                difference(&manifest, &other, || read_definition(folder), &definition)?
-            {
+            let (other, other_entry) = read_manifest(folder)?;
+            let same_definition = read_definition(folder)? == definition;
+            let found = difference((&manifest, &entry), (&other, &other_entry), same_definition);
+            if let Some((what, remedy)) = found {
                 return Err(Error::Different { first: first.clone(), other: folder.clone(), what, remedy });
             }
-            opened(folder.clone(), &other)
+            opened(folder.clone(), &other, &other_entry)
         };
         let opened = others.par_iter().map(compare).collect::<Result<Vec<_>>>()?;
         let mut opened: Vec<Opened> = [begin].into_iter().chain(opened).collect();
@@ -194,15 +197,14 @@ fn shard_folders(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn read_manifest(folder: &Path) -> Result<Manifest> {
+/// Returns the manifest of a shard, and what it says about the shard.
+fn read_manifest(folder: &Path) -> Result<(Manifest, ShardEntry)> {
     if bitkv_record::is_unfinished(folder) {
         return Err(RecordError::Unfinished { path: folder.to_owned() }.into());
     }
     let manifest = Manifest::from_run(folder)?;
-    match manifest.shard {
-        Some(_) => Ok(manifest),
-        None => Err(Error::WholeRun { path: folder.to_owned() }),
-    }
+    let entry = manifest.shard.clone().ok_or_else(|| Error::WholeRun { path: folder.to_owned() })?;
+    Ok((manifest, entry))
 }
 
 fn read_definition(folder: &Path) -> Result<Vec<u8>> {
@@ -212,13 +214,11 @@ fn read_definition(folder: &Path) -> Result<Vec<u8>> {
 
 /// Returns what two manifests differ in, if their shards do not belong to the same run, and what to do.
 fn difference(
-    first: &Manifest,
-    other: &Manifest,
-    definition: impl FnOnce() -> Result<Vec<u8>>,
-    first_definition: &[u8],
-) -> Result<Option<(String, &'static str)>> {
+    (first, a): (&Manifest, &ShardEntry),
+    (other, b): (&Manifest, &ShardEntry),
+    same_definition: bool,
+) -> Option<(String, &'static str)> {
     const AGAIN: &str = "merge shards of one run only";
-    let (Some(a), Some(b)) = (&first.shard, &other.shard) else { return Ok(None) };
     let names = |manifest: &Manifest| -> Vec<String> {
         manifest.models.iter().map(|model| format!("{} {}", model.name, model.content())).collect()
     };
@@ -227,7 +227,7 @@ fn difference(
     };
     let found = if a.shard.count != b.shard.count {
         (format!("the number of shards, {} and {}", a.shard.count, b.shard.count), AGAIN)
-    } else if definition()? != first_definition {
+    } else if !same_definition {
         ("their definition".to_owned(), AGAIN)
     } else if names(first) != names(other) {
         ("the files of their models".to_owned(), AGAIN)
@@ -247,9 +247,9 @@ fn difference(
     } else if a.fingerprint != b.fingerprint || a.contexts != b.contexts {
         ("the calibration or the reading of the models".to_owned(), AGAIN)
     } else {
-        return Ok(None);
+        return None;
     };
-    Ok(Some(found))
+    Some(found)
 }
 
 /// Returns the beginning of a revision or of a hash.
@@ -259,11 +259,9 @@ fn short(code: &str) -> String {
 }
 
 /// Reads the list of contexts of a shard.
-fn opened(folder: PathBuf, manifest: &Manifest) -> Result<Opened> {
-    let entry = manifest.shard.as_ref().ok_or_else(|| Error::WholeRun { path: folder.clone() })?;
+fn opened(folder: PathBuf, manifest: &Manifest, entry: &ShardEntry) -> Result<Opened> {
     let path = folder.join(CONTEXTS);
     check_list(&path, manifest, entry.shard)?;
-    check_definition(&folder, manifest, entry.shard)?;
     let rows: Vec<ContextRow> = read_rows(&path)?;
     let refuse = |reason| Error::Contexts { path: folder.clone(), reason };
     if rows.windows(2).any(|pair| pair[0].context >= pair[1].context) {
@@ -294,15 +292,6 @@ fn opened(folder: PathBuf, manifest: &Manifest) -> Result<Opened> {
         threads: manifest.threads,
     };
     Ok(Opened { source, claims, partly_measured })
-}
-
-/// Checks that the definition is the one whose hash the manifest has.
-fn check_definition(folder: &Path, manifest: &Manifest, shard: Shard) -> Result<()> {
-    let expected = manifest.options.get("definition_sha256").and_then(serde_json::Value::as_str);
-    match expected == Some(&sha256(&read_definition(folder)?)) {
-        true => Ok(()),
-        false => Err(Error::Changed { path: folder.join("definition.toml"), shard }),
-    }
 }
 
 /// Checks that the list of contexts is the one that the shard wrote.

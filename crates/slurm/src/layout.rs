@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf, absolute};
 
+use bitkv_record::Shard;
+
 use crate::{Error, Result};
 
 /// The paths of a run that is measured in shards: the merged run `OUT`, and the folder `OUT.shards` with
@@ -23,8 +25,7 @@ impl Layout {
         let name = out.file_name().and_then(|name| name.to_str()).ok_or_else(refuse)?;
         let out =
             out.with_file_name(name.strip_suffix(".shards").filter(|name| !name.is_empty()).unwrap_or(name));
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        let folder = out.with_file_name(format!("{name}.shards"));
+        let folder = Shard::folder_of(&out);
         script_text(&folder)?;
         Ok(Self { out, folder })
     }
@@ -61,12 +62,7 @@ impl Layout {
 
     /// Returns the run folder of a finished shard.
     pub fn shard(&self, shard: usize, shards: usize) -> PathBuf {
-        self.folder.join(format!("{shard}-of-{shards}"))
-    }
-
-    /// Returns the folder of the journals of a shard that is not finished.
-    pub(crate) fn journals(&self, shard: usize, shards: usize) -> PathBuf {
-        self.folder.join(format!(".{shard}-of-{shards}.partial/.bitkv-journal"))
+        self.folder.join(Shard { index: shard as u32, count: shards as u32 }.folder_name())
     }
 
     /// Whether a shard is finished.

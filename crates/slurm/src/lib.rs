@@ -19,7 +19,6 @@ mod progress;
 mod queued_task;
 mod record;
 mod script;
-mod shell;
 mod status;
 mod submission;
 mod task_list;

@@ -2,22 +2,13 @@
 
 use std::fs;
 
-use crate::Layout;
+use bitkv_record::unfinished_rows;
 
-/// The journals with rows. That of timings is left out, because estimates do not count timings.
-const JOURNALS: [&str; 3] = ["rows.csv.journal", "heads.csv.journal", "memory.csv.journal"];
-/// The lines of the header of a journal.
-const HEADER: usize = 2;
+use crate::Layout;
 
 /// Returns the number of rows that a shard without a run folder has written; `None` if it has no journals.
 pub(crate) fn rows_written(layout: &Layout, shard: usize, shards: usize) -> Option<usize> {
-    let folder = layout.journals(shard, shards);
-    // A line without its line break is not complete.
-    let lines = |name: &&str| {
-        let bytes = fs::read(folder.join(name)).ok()?;
-        Some(bytes.iter().filter(|byte| **byte == b'\n').count().saturating_sub(HEADER))
-    };
-    folder.is_dir().then(|| JOURNALS.iter().filter_map(lines).sum())
+    unfinished_rows(&layout.shard(shard, shards))
 }
 
 /// Returns the seconds that a finished shard has taken, as its manifest says.
@@ -36,7 +27,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(&folder.path().join("run")).unwrap();
         assert_eq!(rows_written(&layout, 1, 2), None);
-        let journals = layout.journals(1, 2);
+        let journals = layout.folder().join(".1-of-2.partial/.bitkv-journal");
         fs::create_dir_all(&journals).unwrap();
         assert_eq!(rows_written(&layout, 1, 2), Some(0));
         fs::write(journals.join("rows.csv.journal"), "# a\nb\n1\n2\nunfin").unwrap();

@@ -149,8 +149,9 @@ fn submit(submission: &Submission, out: PathBuf, earlier: Option<Record>) -> Res
     record.write(layout)?;
     let merge = Slurm.submit(&layout.merge_script(), array_job);
     jobs.merge_job = Some(merge.context("the shards were submitted, but not the job that merges them")?);
-    record.submissions.pop();
-    record.submissions.push(jobs.clone());
+    if let Some(latest) = record.submissions.last_mut() {
+        latest.merge_job = jobs.merge_job;
+    }
     record.write(layout)?;
     Ok(jobs)
 }

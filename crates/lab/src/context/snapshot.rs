@@ -13,7 +13,10 @@ use bitkv_kernels::attention::Floats;
 use bitkv_models::LoadedModel;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::observation::{Calibration, OwnedObservation};
+use crate::{
+    observation::{Calibration, OwnedObservation},
+    snapshots::{numbers, rows_from_tensor, rows_to_bytes},
+};
 
 /// The key of the metadata that names the needs of the rows, separated by blanks.
 const NEEDS: &str = "needs";
@@ -38,12 +41,8 @@ pub(super) fn encode(cache: &Cache, observation: &OwnedObservation) -> Option<Ve
             names.push(format!("{IN_CACHE}{}", name(need)));
             continue;
         }
-        let length = rows.first().map_or(0, Vec::len);
-        if rows.iter().any(|row| row.len() != length) {
-            return None;
-        }
-        let bytes = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
-        tensors.push((format!("row.{}", names.len()), Dtype::F32, vec![rows.len(), length], bytes));
+        let (shape, bytes) = rows_to_bytes(rows)?;
+        tensors.push((format!("row.{}", names.len()), Dtype::F32, shape.into(), bytes));
         names.push(name(need));
     }
     if let Some(residual) = observation.residual_similarity() {
@@ -76,7 +75,7 @@ pub(super) fn decode(
         let need = possible_needs(needs).find(|need| name(*need) == named)?;
         let found = match in_cache {
             true => rows_of_cache(need, &cache),
-            false => decode_rows(&file.tensor(&format!("row.{number}")).ok()?)?,
+            false => rows_from_tensor(&file.tensor(&format!("row.{number}")).ok()?)?,
         };
         rows.insert(need, found);
     }
@@ -137,18 +136,6 @@ fn decode_cache(file: &SafeTensors<'_>, loaded: &LoadedModel, tokens: usize) -> 
 fn by_token(floats: &[f32], heads: usize, tokens: usize, width: usize) -> Vec<f32> {
     let row = |token: usize, head: usize| &floats[(head * tokens + token) * width..][..width];
     (0..tokens).flat_map(|token| (0..heads).flat_map(move |head| row(token, head))).copied().collect()
-}
-
-fn decode_rows(tensor: &TensorView<'_>) -> Option<Vec<Vec<f32>>> {
-    let &[rows, length] = tensor.shape() else { return None };
-    let all: Vec<f32> = numbers(tensor.data(), f32::from_le_bytes);
-    (tensor.dtype() == Dtype::F32)
-        .then(|| (0..rows).map(|row| all[row * length..][..length].to_vec()).collect())
-}
-
-/// Returns the numbers of little-endian bytes.
-fn numbers<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
 }
 
 /// Returns whether observed rows are the keys or values of the cache. A policy that sees tokens beyond the

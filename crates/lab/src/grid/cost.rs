@@ -23,20 +23,20 @@ pub(super) fn prefill(config: &Config, tokens: usize) -> u64 {
 pub(super) fn unit(job: &Job, unit: &Unit) -> u64 {
     let config = job.loaded.config();
     let context = unit.context.len() as f64;
-    let cells: f64 = job.cells_of(unit).map(|cell| measured_cell(job, unit, cell, config, context)).sum();
+    // The sequences are the same for all cells, and a unit may have hundreds of cells.
+    let scored: Vec<usize> = unit.scored.sequences().iter().map(Vec::len).collect();
+    let cells: f64 = job.cells_of(unit).map(|cell| measured_cell(job, unit, cell, context, &scored)).sum();
     millions(read(config, context, 0.0) + cells)
 }
 
-/// Returns the multiplications of one cell.
-fn measured_cell(job: &Job, unit: &Unit, cell: &Cell, config: &Config, context: f64) -> f64 {
+/// Returns the multiplications of one cell after a context of `context` tokens. `scored` has the lengths of
+/// the sequences that are read after eviction.
+fn measured_cell(job: &Job, unit: &Unit, cell: &Cell, context: f64, scored: &[usize]) -> f64 {
+    let config = job.loaded.config();
     let kept = kept_part(cell.budget, context, config) * context;
     let logits = (config.hidden_size * config.vocab_size) as f64;
-    let scored: f64 = unit
-        .scored
-        .sequences()
-        .iter()
-        .map(|tokens| read(config, tokens.len() as f64, kept) + logits * tokens.len() as f64)
-        .sum();
+    let scored: f64 =
+        scored.iter().map(|&tokens| read(config, tokens as f64, kept) + logits * tokens as f64).sum();
     // A cell that evicts while it reads the context has a prefill of its own.
     let again = if cell.axes.when.prefill_chunk.is_some() { read(config, context, 0.0) } else { 0.0 };
     let is_text = matches!(unit.scored, Scored::Text { .. });

@@ -7,8 +7,7 @@ use bitkv_progress::Progress;
 use bitkv_record::{Accounting, Form, Journal, ListedModel, MemoryRow, MemoryStudy, Row};
 
 use super::{
-    ensure_not_cancelled, in_parallel::locked, loaded_models::LoadedModels, reused::Reused,
-    selection::Selection,
+    check_cancelled, in_parallel::locked, loaded_models::LoadedModels, reused::Reused, selection::Selection,
 };
 use crate::{
     Result,
@@ -158,7 +157,7 @@ pub(super) fn measure(
 ) -> Result<Vec<Vec<String>>> {
     let mut order = Vec::new();
     for (length, _) in job.lengths().into_iter().zip(own).filter(|(_, own)| **own) {
-        ensure_not_cancelled(progress)?;
+        check_cancelled(progress)?;
         let mut keys = Vec::new();
         for &accounting in &job.study.accounting {
             let (study, model) = (job.study.name.clone(), job.shape.name.clone());

@@ -19,6 +19,7 @@ use crate::{
     error::ensure,
     observation::Calibration,
     profile::{self, Entropies},
+    snapshots::{rows_from_tensor, rows_to_bytes},
     window::Window,
 };
 
@@ -199,7 +200,7 @@ fn measured_entropies(
     let first = (prefill.first_part * windows.len() as f64) as usize;
     let mut measured: Vec<Option<Entropies>> = vec![None; windows.len()];
     for i in (first..windows.len()).chain(0..first) {
-        check_cancelled(&steps)?;
+        check_cancelled(progress)?;
         measured[i] = Some(prefill.entropies(&windows[i], progress)?);
         steps.advance();
     }
@@ -217,12 +218,8 @@ fn measured_entropies(
 
 /// Returns the entropies of one text as bytes; `None` if the heads have different numbers of queries.
 fn encoded(bits: &[Vec<f32>]) -> Option<Vec<u8>> {
-    let queries = bits.first()?.len();
-    if bits.iter().any(|head| head.len() != queries) {
-        return None;
-    }
-    let bytes: Vec<u8> = bits.iter().flatten().flat_map(|bits| bits.to_le_bytes()).collect();
-    let tensor = TensorView::new(Dtype::F32, vec![bits.len(), queries], &bytes).ok()?;
+    let (shape, bytes) = rows_to_bytes(bits)?;
+    let tensor = TensorView::new(Dtype::F32, shape.into(), &bytes).ok()?;
     safetensors::serialize([("entropies", tensor)], None).ok()
 }
 
@@ -232,12 +229,7 @@ fn decoded(bytes: &[u8], loaded: &LoadedModel, queries: usize) -> Option<Vec<Vec
     let heads = config.num_hidden_layers * config.num_attention_heads;
     let file = SafeTensors::deserialize(bytes).ok()?;
     let tensor = file.tensor("entropies").ok()?;
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != [heads, queries] {
-        return None;
-    }
-    let bits: Vec<f32> =
-        tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Some(bits.chunks_exact(queries.max(1)).map(<[f32]>::to_vec).collect())
+    if tensor.shape() == [heads, queries] { rows_from_tensor(&tensor) } else { None }
 }
 
 /// Returns token ids as one text.

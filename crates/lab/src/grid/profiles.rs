@@ -152,7 +152,7 @@ pub(super) fn measure(
     let unfinished: Vec<usize> = (0..windows.len()).filter(lacks_rows).collect();
     let steps = Work::steps(progress, &format!("{} {}", job.study.name, job.loaded.name), unfinished.len());
     for i in unfinished {
-        check_cancelled(&steps)?;
+        check_cancelled(progress)?;
         let measured = match job.measured_rows(&windows[i]) {
             Ok(measured) => measured,
             Err(error) => {

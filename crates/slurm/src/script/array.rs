@@ -1,11 +1,12 @@
 //! The script that runs one shard in every task of an array.
 
+use bitkv_shards::quoted;
+
 use super::job_name;
 use crate::{
     Options, Result, Submission,
     directive::{directive, log_path, user_directive},
     layout::script_text,
-    shell::quoted,
     task_list,
 };
 

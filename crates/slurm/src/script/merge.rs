@@ -1,11 +1,12 @@
 //! The script that merges the shards.
 
+use bitkv_shards::quoted;
+
 use super::job_name;
 use crate::{
     Result, Submission,
     directive::{directive, log_path},
     layout::script_text,
-    shell::quoted,
 };
 
 /// The minutes of the merge job. Merging reads and writes rows, and computes a report.

@@ -1,7 +1,7 @@
-//! Quotes texts for bash.
+//! Quotes texts for a POSIX shell.
 
-/// Returns the text as one word of bash. Words of plain characters stay as they are.
-pub(crate) fn quoted(text: &str) -> String {
+/// Returns the text as one word of a shell. Words of plain characters stay as they are.
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
