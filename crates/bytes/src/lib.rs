@@ -1,6 +1,7 @@
 //! Maps files into memory, recognises what they hold, writes files atomically, and allocates large pages.
 //!
-//! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] replace a file atomically, [`Pages`]
+//! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] write a file atomically, and
+//! [`DraftFolder`] a folder. All changes of the disk go through [`disk`], which tests can let fail. [`Pages`]
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
 //! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
 //! [`read_regular_document`], [`read_document`], [`read_written_document`] and [`read_text_bytes`] ask it.
@@ -9,14 +10,20 @@
 
 mod allocator;
 mod atomic_file;
+pub mod disk;
+mod draft_folder;
+mod drafts;
 mod expected;
+mod fault;
 mod mapped_file;
 mod pages;
 mod part_name;
 mod read;
 
 pub use allocator::{keep_freed_memory, peak_resident_bytes};
-pub use atomic_file::{AtomicFile, unused_name, write};
+pub use atomic_file::{AtomicFile, Existing, check_target, write, write_with};
+pub use draft_folder::{DraftFolder, check_new_folder};
+pub use drafts::{remove_drafts, unused_name};
 pub use expected::{Expected, misplaced, without_byte_order_mark};
 pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;

@@ -85,6 +85,9 @@ pub enum Error {
 impl Error {
     /// Returns a function that turns a system error into an error that names the file being written.
     pub(crate) fn writing(path: &Path) -> impl Fn(io::Error) -> Error {
-        move |source| Error::Write { path: path.into(), source }
+        move |source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists { path: path.into() },
+            _ => Error::Write { path: path.into(), source },
+        }
     }
 }

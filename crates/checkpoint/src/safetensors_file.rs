@@ -1,7 +1,6 @@
 //! Writes safetensors files tensor by tensor, so that at most a part of one tensor is in memory.
 
 use std::{
-    fs,
     io::{self, Write},
     path::Path,
 };
@@ -9,7 +8,7 @@ use std::{
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-use bitkv_bytes::AtomicFile;
+use bitkv_bytes::{AtomicFile, Existing, disk};
 use bitkv_progress::{Progress, Silent, Work};
 
 use crate::{Config, Error, FloatType, Result};
@@ -36,12 +35,14 @@ impl TensorEntry<'_> {
 /// temporary name and then renamed. `metadata` describes the tensors.
 ///
 /// # Errors
-/// Returns an error if the file cannot be written. No file is left in that case.
+/// Returns an error if the file cannot be written, or if it exists and is kept. No new file is left in that
+/// case.
 ///
 /// # Panics
 /// Panics if values do not fill their shape.
 pub fn write_f32_tensors(
     path: &Path,
+    existing: Existing,
     metadata: &[(&str, &str)],
     tensors: &[(String, Vec<usize>, &[f32])],
 ) -> Result<()> {
@@ -52,7 +53,7 @@ pub fn write_f32_tensors(
         let (name, shape) = (name.clone(), shape.clone());
         entries.push(TensorEntry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
     }
-    write(path, metadata, entries, &Silent).map(drop)
+    write((path, existing), metadata, entries, &Silent).map(drop)
 }
 
 /// The files of a model's folder, in the order in which they are written. The configuration is last, because
@@ -64,7 +65,7 @@ const FILES: [&str; 2] = ["model.safetensors", "config.json"];
 /// # Errors
 /// Returns an error if it has one of them.
 pub(crate) fn refuse_model(folder: &Path) -> Result<()> {
-    let there = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
+    let there = FILES.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
     there.map_or(Ok(()), |path| Err(Error::Exists { path }))
 }
 
@@ -76,17 +77,17 @@ pub(crate) fn write_model(
     entries: Vec<TensorEntry<'_>>,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    disk::create_folders(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let [weights, configuration] = FILES.map(|name| folder.join(name));
-    let bytes = write(&weights, &[], entries, progress)?;
-    bitkv_bytes::write(&configuration, config.to_json().as_bytes())
+    let bytes = write((&weights, Existing::Keep), &[], entries, progress)?;
+    bitkv_bytes::write_with(&configuration, config.to_json().as_bytes(), Existing::Keep)
         .map_err(Error::writing(&configuration))?;
     Ok(bytes)
 }
 
 /// Writes a file completely or not at all. Returns the size of the tensors in bytes.
 fn write(
-    path: &Path,
+    (path, existing): (&Path, Existing),
     metadata: &[(&str, &str)],
     mut entries: Vec<TensorEntry<'_>>,
     progress: &dyn Progress,
@@ -96,7 +97,7 @@ fn write(
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
-    let mut file = AtomicFile::create(path).map_err(Error::writing(path))?;
+    let mut file = AtomicFile::create(path, existing).map_err(Error::writing(path))?;
     let (work, mut done) = (Work::bytes(progress, "writing", total, 0), 0);
     let mut put = || -> io::Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;

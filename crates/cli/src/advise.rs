@@ -27,6 +27,7 @@ use crate::{
     memory::shape_and_model,
     model::ReadingArguments,
     output,
+    target::{ForceArgument, Target},
 };
 use rows::Origin;
 use sizes::CellSizes;
@@ -72,6 +73,8 @@ pub(crate) struct Arguments {
     /// tokens are the context.
     #[arg(long, value_name = "FILE", requires = "export")]
     text: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -92,7 +95,7 @@ struct Answered<'a> {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     ensure!(arguments.context > 0, "--context 0 has no cache: give a number of tokens, such as 2048");
-    output::check_target("--export", arguments.export.as_deref())?;
+    let export = Target::of("--export", arguments.export.as_deref(), arguments.force)?;
     let limits = limits::read(arguments)?;
     let (shape, loaded) = shape_and_model(&arguments.model, &arguments.reading)?;
     let memory = memory(&shape, arguments.context)?;
@@ -110,8 +113,8 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let advice = Advice::new(question.measured, &memory, &limits, |cell| bytes.cell(cell));
     let out = free_name(Path::new(OUT))?.display().to_string();
     let answered = answered(arguments, registry, &out, question, advice, found.origin);
-    if let Some(path) = &arguments.export {
-        export::write(path, arguments, registry, &shape, &answered)?;
+    if let Some(out) = export {
+        export::write(out, arguments, registry, &shape, &answered)?;
     }
     if arguments.json {
         return output::json(&document::document(&answered));

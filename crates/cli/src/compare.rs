@@ -6,7 +6,10 @@ use anyhow::{Result, ensure};
 use bitkv_record::{GridRow, Manifest, has_rows, read_rows_noting};
 use bitkv_report::{RecordedRun, compare, render_comparison_markdown, render_comparison_terminal};
 
-use crate::output;
+use crate::{
+    output,
+    target::{ForceArgument, Target},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -18,18 +21,21 @@ pub(crate) struct Arguments {
     /// Also write the comparison to a Markdown file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let out = Target::of("--out", arguments.out.as_deref(), arguments.force)?;
     check_inputs(&arguments.a, &arguments.b)?;
     let (a, b) = (rows(&arguments.a)?, rows(&arguments.b)?);
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
     let comparison = compare((&names[0], &a), (&names[1], &b))?;
-    if let Some(path) = &arguments.out {
-        output::file(path, render_comparison_markdown(&comparison).as_bytes())?;
+    if let Some(out) = out {
+        out.write(render_comparison_markdown(&comparison).as_bytes())?;
     }
     if arguments.json {
         return output::json(&comparison);

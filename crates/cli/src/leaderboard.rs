@@ -10,7 +10,10 @@ use bitkv_record::{Definition, Manifest};
 use bitkv_report::{Leaderboard, ListedRun, RecordedRun};
 use serde_json::json;
 
-use crate::output;
+use crate::{
+    output,
+    target::{ForceArgument, Target},
+};
 
 /// The reports that a run folder may have, the best first.
 const REPORTS: [&str; 2] = ["report.html", "report.md"];
@@ -22,6 +25,8 @@ pub(crate) struct Arguments {
     /// The page to write [default: index.html in the folder].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output: the page and the runs that are on it.
     #[arg(long)]
     json: bool,
@@ -29,7 +34,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = &arguments.folder;
-    output::check_target("--out", arguments.out.as_deref())?;
+    let page = arguments.out.clone().unwrap_or_else(|| folder.join("index.html"));
+    let target = Target::new("--out", &page, arguments.force)?;
     let runs = run_folders(folder)?;
     let listed = runs.iter().map(|name| listed(folder, name)).collect::<Result<_>>()?;
     let shown = folder.display();
@@ -37,7 +43,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         !runs.is_empty(),
         "{shown} has no folder of a finished run: name a folder that holds run folders"
     );
-    let page = arguments.out.clone().unwrap_or_else(|| folder.join("index.html"));
     // Links are relative to the page, so only a page beside the run folders has them.
     let has_links = is_in(&page, folder);
     let mut leaderboard = Leaderboard::new(listed);
@@ -48,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let report = REPORTS.into_iter().find(|report| has_links && path.join(report).is_file());
         leaderboard.add(name, recorded.run(), report);
     }
-    output::file(&page, leaderboard.to_html().as_bytes())?;
+    target.write(leaderboard.to_html().as_bytes())?;
     match arguments.json {
         true => output::json(&json!({"page": page, "runs": runs})),
         false => output::text(&format!("Leaderboard of {} runs: {}\n", runs.len(), page.display())),

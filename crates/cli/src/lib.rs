@@ -45,6 +45,7 @@ mod run;
 mod shards;
 mod slurm;
 mod sweep;
+mod target;
 mod threads;
 mod trace;
 mod train;
@@ -301,6 +302,7 @@ pub fn command_line() -> clap::Command {
 /// exit code.
 pub fn main(registry: &Registry) -> ExitCode {
     bitkv_bytes::keep_freed_memory();
+    bitkv_bytes::disk::report_size_limit();
     colour::begin();
     threads::limit_to_task();
     let matches = command_line().get_matches();
@@ -309,7 +311,7 @@ pub fn main(registry: &Registry) -> ExitCode {
     match bitkv_kernels::check_isa() {
         Ok(isa) => verbosity::detail(&format!("the kernels use the instructions {isa}")),
         Err(error) => {
-            eprintln!("{} {error}", colour::error_word());
+            output::error_line(&format!("{} {error}", colour::error_word()));
             return ExitCode::FAILURE;
         }
     }
@@ -320,7 +322,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{} {}", colour::error_word(), output::sentence(&error));
+            output::error_line(&format!("{} {}", colour::error_word(), output::sentence(&error)));
             exit_code(&error)
         }
     }

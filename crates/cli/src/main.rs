@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 fn main() -> ExitCode {
     match bitkv_lab::registry() {
         Ok(registry) => bitkv_cli::main(&registry),
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

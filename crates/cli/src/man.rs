@@ -1,16 +1,17 @@
 //! `bitkv man`: the manual pages, from the same text as the help.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bitkv_bytes::disk;
 use bitkv_spelling::suggestion;
 use clap::Command;
 use clap_mangen::Man;
 
-use crate::{USAGES, command_line, output};
+use crate::{
+    USAGES, command_line, output,
+    target::{ForceArgument, Target},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -21,6 +22,8 @@ pub(crate) struct Arguments {
     /// not exist.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
 }
 
 /// A manual page.
@@ -35,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut program = command_line().disable_help_subcommand(true);
     program.build();
     if let Some(folder) = &arguments.out {
-        return write(&program, folder);
+        return write(&program, folder, arguments.force);
     }
     let Some(name) = &arguments.command else { return output::text(&page(&program)?.text) };
     let Some(command) = program.find_subcommand(name) else {
@@ -46,12 +49,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Writes all pages into a folder. All are made before the first is written.
-fn write(program: &Command, folder: &Path) -> Result<()> {
-    ensure!(!folder.is_file(), "--out {} is a file: name a folder for the pages", folder.display());
+fn write(program: &Command, folder: &Path, force: ForceArgument) -> Result<()> {
+    ensure!(
+        folder.is_dir() || folder.symlink_metadata().is_err(),
+        "--out {} is not a folder: name a folder for the pages",
+        folder.display()
+    );
     let all = [program].into_iter().chain(program.get_subcommands());
     let pages = all.map(page).collect::<Result<Vec<Page>>>()?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    pages.iter().try_for_each(|page| output::file(&folder.join(&page.file), page.text.as_bytes()))?;
+    disk::create_folders(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let paths: Vec<PathBuf> = pages.iter().map(|page| folder.join(&page.file)).collect();
+    let targets = paths.iter().map(|path| Target::new("--out", path, force)).collect::<Result<Vec<_>>>()?;
+    targets.iter().zip(&pages).try_for_each(|(target, page)| target.write(page.text.as_bytes()))?;
     output::text(&format!("{}: {} pages\n", folder.display(), pages.len()))
 }
 

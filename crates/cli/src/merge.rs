@@ -1,10 +1,10 @@
 //! `bitkv merge`: shards to the run that one machine would have written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use bitkv_report::{RecordedRun, files};
-use bitkv_shards::{Error, Merged, Missing, Shards};
+use bitkv_report::{RecordedRun, Run, files};
+use bitkv_shards::{Error, Merged, Missing, Shards, UnfinishedMerge};
 use serde_json::json;
 
 use crate::{output, report};
@@ -41,17 +41,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.check {
         return show_complete(shards.count(), arguments.json);
     }
-    let merged = shards.merge(&arguments.out, command())?;
+    let merge = shards.merge(&arguments.out, command())?;
     drop(shards);
-    let reported = !arguments.no_report && merged.measured() <= REPORTED_ROWS;
+    let reported = !arguments.no_report && merge.merged().measured() <= REPORTED_ROWS;
     if reported {
-        let folder = merged.folder.display();
-        write_report(&merged.folder).with_context(|| {
-            format!(
-                "all rows are in {folder}, but its report is not: `bitkv report {folder} --write` makes it"
-            )
-        })?;
+        write_report(&merge).context("the report cannot be made, so nothing was merged: add --no-report")?;
     }
+    let merged = merge.finish()?;
     show(&merged, reported, arguments.json)?;
     match merged.failed.first() {
         None => Ok(()),
@@ -65,9 +61,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn write_report(folder: &Path) -> Result<()> {
-    let recorded = RecordedRun::read(folder)?;
-    report::write(folder, &files(&recorded.run()))
+/// Writes the report of a run before the run gets its name, so that no run lacks one.
+fn write_report(merge: &UnfinishedMerge) -> Result<()> {
+    let recorded = RecordedRun::read(merge.folder())?;
+    let target = merge.merged().folder.display().to_string();
+    report::write(merge.folder(), &files(&Run { folder: Some(&target), ..recorded.run() }))
 }
 
 /// Returns the command line, with the name of the program without its folder.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use bitkv_record::one_line;
 use bitkv_report::{LINE_WIDTH, Run, Table, render_terminal};
 use serde::Serialize;
@@ -21,8 +21,13 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 /// Prints text without changes.
 pub(crate) fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Writes a line to standard error. That it is full or closed is not reported, because there is no other
+/// place to report it.
+pub(crate) fn error_line(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints tables, with an empty line between them, in the width of the terminal.
@@ -43,23 +48,6 @@ pub(crate) fn width() -> usize {
 /// Writes a file, and replaces an existing one.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> Result<()> {
     bitkv_bytes::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Checks before long work that a file can be written where an option says.
-///
-/// # Errors
-/// When the folder of the file does not exist, or the path is a folder. The message names `option`.
-pub(crate) fn check_target(option: &str, path: Option<&Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    ensure!(
-        folder.is_dir(),
-        "{option} {}: there is no folder {}: make it first, or name another file",
-        path.display(),
-        folder.display()
-    );
-    ensure!(!path.is_dir(), "{option} {} is a folder: name a file", path.display());
-    Ok(())
 }
 
 /// Prints the report of a run in the width of the terminal. Its verdicts have colour on a terminal.

@@ -16,6 +16,7 @@ use crate::{
     input::{self, CalibrationArguments},
     model::{ModelArguments, OptionalModel},
     output,
+    target::{ForceArgument, Target},
 };
 
 #[derive(Debug, clap::Args)]
@@ -45,6 +46,8 @@ pub(crate) struct Arguments {
     /// KV head keeps.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -74,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     arguments.budget.check()?;
     arguments.calibration.check(Some(&policy))?;
     arguments.model.check_reading()?;
-    output::check_target("--export", arguments.export.as_deref())?;
+    let export = Target::of("--export", arguments.export.as_deref(), arguments.force)?;
     ensure!(
         !policy.needs().contains(Need::Future),
         "{} reads the attention of tokens that come after the context, which a plan does not have: use another policy",
@@ -86,8 +89,9 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         (None, None) => bail!("there is nothing to plan for: give --model M, or --tensors FILE"),
     };
     let Planned { model, budget, plan, ties } = &planned;
-    if let Some(path) = &arguments.export {
-        plan_export::positions(model, &policy, budget.kept_fraction(plan.shape()), plan).write(path)?;
+    if let Some(out) = export {
+        let export = plan_export::positions(model, &policy, budget.kept_fraction(plan.shape()), plan);
+        export.write(out.path(), out.existing())?;
     }
     if arguments.json {
         return output::json(&json!({

@@ -26,6 +26,7 @@ use crate::{
     input,
     model::ModelArguments,
     output,
+    target::{ForceArgument, Target},
 };
 
 /// The queries whose entropies are averaged, of a context of n tokens.
@@ -88,6 +89,8 @@ pub(crate) struct Arguments {
         default_value_t = 0.25
     )]
     budget: f64,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -97,21 +100,22 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     let budget = budget::fraction(arguments.budget)?;
     check_needs_only_entropies(&policy)?;
-    output::check_target("--out", arguments.out.as_deref())?;
-    output::check_target("--out-published", arguments.out_published.as_deref())?;
-    output::check_target("--export", arguments.export.as_deref())?;
+    let out = Target::of("--out", arguments.out.as_deref(), arguments.force)?;
+    let out_published = Target::of("--out-published", arguments.out_published.as_deref(), arguments.force)?;
+    let export = Target::of("--export", arguments.export.as_deref(), arguments.force)?;
     let loaded = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &loaded)?;
     let entropies = measure(&loaded, &windows, "entropies", &BARS)?;
     let profile = profile(arguments, &loaded, &entropies, hashes)?;
-    if let Some(path) = &arguments.out {
-        profile.write(path)?;
+    if let Some(out) = out {
+        profile.write(out.path(), out.existing())?;
     }
-    if let Some(path) = &arguments.out_published {
-        published(&loaded, &profile)?.write(path)?;
+    if let Some(out) = out_published {
+        published(&loaded, &profile)?.write(out.path(), out.existing())?;
     }
-    if let Some(path) = &arguments.export {
-        plan_export::from_profile(&loaded, &profile, entropies.context, &policy, budget)?.write(path)?;
+    if let Some(out) = export {
+        let plan = plan_export::from_profile(&loaded, &profile, entropies.context, &policy, budget)?;
+        plan.write(out.path(), out.existing())?;
     }
     if arguments.json {
         output::text(&(profile.to_json()? + "\n"))

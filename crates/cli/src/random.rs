@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     /// The shape: `2b-4t`, `large`, a built-in model's name, or a config.json file.
     #[arg(long)]
     shape: String,
-    /// Folder for config.json and model.safetensors. It is created if it does not exist.
+    /// Folder for config.json and model.safetensors. It is created, unless it is there and empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Seed of the random weights.

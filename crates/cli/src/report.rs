@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use bitkv_bytes::disk;
 use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, splice};
 
 use crate::output;
@@ -83,7 +84,7 @@ pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> 
 pub(crate) fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     for (name, text) in files {
         let path = folder.join(name);
-        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let created = path.parent().map_or(Ok(()), disk::create_folders);
         created.with_context(|| format!("cannot write the report {}", path.display()))?;
         output::file(&path, text.as_bytes())?;
     }

@@ -15,7 +15,15 @@ use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::{first_tokens::FirstArgument, input, kv::FloatArgument, model, model::ModelArguments, output};
+use crate::{
+    first_tokens::FirstArgument,
+    input,
+    kv::FloatArgument,
+    model,
+    model::ModelArguments,
+    output,
+    target::{ForceArgument, Target},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -45,6 +53,8 @@ pub(crate) struct Arguments {
     /// Also write logits, hidden states, queries, keys, values and entropies to a safetensors file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgument,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -92,7 +102,7 @@ struct ModelInfo {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    output::check_target("--out", arguments.out.as_deref())?;
+    let out = Target::of("--out", arguments.out.as_deref(), arguments.force)?;
     let source = arguments.model.source()?;
     let checkpoint = model::checkpoint(&source)?;
     source.check_padding(&checkpoint)?;
@@ -120,8 +130,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let trace = trace(&checkpoint, &tokens, arguments)?;
     let top = trace.top_k(arguments.top);
     let engine = arguments.engine.engine().name();
-    if let Some(path) = &arguments.out {
-        trace.write(path, checkpoint.config(), &[("model", &model.name), ("engine", engine)])?;
+    if let Some(out) = out {
+        let about = [("model", &*model.name), ("engine", engine)];
+        trace.write(out.path(), out.existing(), checkpoint.config(), &about)?;
     }
     if arguments.json {
         return output::json(&document(&model, engine, &trace, &top));

@@ -183,7 +183,7 @@ fn calibrations_of_other_models() {
     let own = bitkv_record::Profile::read(&place.path("first-gqa.json")).unwrap();
     let layers = &own.entropies()[..2];
     let half = bitkv_record::Profile::new("first-gqa", None, vec![], own.thresholds, layers).unwrap();
-    half.write(&place.path("half.json")).unwrap();
+    half.write(&place.path("half.json"), bitkv_bytes::Existing::Replace).unwrap();
     place.json(&[
         "profile",
         "--model",

@@ -182,7 +182,9 @@ fn a_profile_is_bound_to_the_content_of_its_model() {
     }
     // A profile of an older version has no hash.
     let own = Profile::read(&place.path("p.json")).unwrap();
-    Profile { model_sha256: None, ..own }.write(&place.path("old.json")).unwrap();
+    Profile { model_sha256: None, ..own }
+        .write(&place.path("old.json"), bitkv_bytes::Existing::Replace)
+        .unwrap();
     let output = place.run(&plan("B/m", "old.json"));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.starts_with("note: old.json has no hash of its model"), "{said}");

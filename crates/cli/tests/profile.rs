@@ -125,7 +125,7 @@ fn a_plan_uses_a_profile_from_a_file() {
     let steep: Vec<f64> = heads.iter().enumerate().map(|(i, bits)| bits + (heads.len() - i) as f64).collect();
     let layers: Vec<Vec<f64>> = steep.chunks(size("num_attention_heads")).map(<[f64]>::to_vec).collect();
     let other = Profile::new(MODEL, None, vec![], own.thresholds, &layers).unwrap();
-    other.write(&place.path("other.json")).unwrap();
+    other.write(&place.path("other.json"), bitkv_bytes::Existing::Replace).unwrap();
     let after = plan("other.json");
     assert_eq!(before["kept_entries"], after["kept_entries"]);
     assert_ne!(before["layers"], after["layers"]);

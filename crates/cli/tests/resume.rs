@@ -188,3 +188,36 @@ fn a_run_that_is_asked_to_stop_keeps_its_rows() {
     let rows = |run: &str| fs::read(place.path(run).join("rows.csv")).unwrap();
     assert_eq!(rows(RUN), rows("runs/whole"));
 }
+
+#[test]
+fn a_row_that_was_edited_with_its_checksum_is_refused() {
+    let place = Place::with_texts();
+    place.write("small.toml", long());
+    assert!(run_and_kill(&place, 40));
+    let text = fs::read_to_string(journal(&place)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for (from, to, column) in [
+        (",uniform+recency,", ",uniform+nope,", "policy"),
+        (",counting,", ",later,", "text"),
+        (",first-gqa,", ",first-mha,", "model"),
+    ] {
+        let edited = lines.iter().map(|line| match line.split_once(from) {
+            Some((before, after)) if line.contains(from) => with_checksum(&format!("{before}{to}{after}")),
+            _ => format!("{line}\n"),
+        });
+        fs::write(journal(&place), edited.collect::<String>()).unwrap();
+        let says = ["rows.csv.journal: the row ", &format!(" has {column} = '"), "so it was edited: remove"];
+        let output = place.run(&["run", "small.toml", "--out", RUN]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(says.iter().all(|part| said.contains(part)), "{said}");
+    }
+    fs::write(journal(&place), &text).unwrap();
+    place.text(&["run", "small.toml", "--out", RUN]);
+}
+
+/// Returns a line with the right checksum in place of its last value.
+fn with_checksum(line: &str) -> String {
+    let (values, _) = line.rsplit_once(',').unwrap();
+    format!("{values},{:08x}\n", crc32fast::hash(values.as_bytes()))
+}

@@ -38,7 +38,7 @@ pub(crate) fn lanes_level() -> Level {
 
 #[cfg(target_arch = "x86_64")]
 fn has_halves() -> bool {
-    is_x86_feature_detected!("f16c")
+    crate::extension::Extension::Halves.works()
 }
 
 #[cfg(not(target_arch = "x86_64"))]

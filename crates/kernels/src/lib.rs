@@ -16,6 +16,8 @@ mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod ceilings;
+#[cfg(target_arch = "x86_64")]
+mod extension;
 mod inference;
 mod lanes;
 mod scatter;

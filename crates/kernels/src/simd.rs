@@ -3,6 +3,9 @@
 
 use std::{env, sync::OnceLock};
 
+#[cfg(target_arch = "x86_64")]
+use crate::extension::Extension;
+
 /// The environment variable that overrides the instruction set.
 const VARIABLE: &str = "BITKV_ISA";
 
@@ -34,7 +37,7 @@ impl Isa {
         }
     }
 
-    /// Returns every instruction set that this machine has, slowest first.
+    /// Returns every instruction set that works on this machine, slowest first.
     pub fn available() -> &'static [Isa] {
         static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
         AVAILABLE.get_or_init(detect)
@@ -96,18 +99,11 @@ fn best() -> Isa {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Vec<Isa> {
     let mut found = vec![Isa::Scalar];
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if Extension::Avx2.works() {
         found.push(Isa::Avx2);
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
+        if Extension::Avx512.works() {
             found.push(Isa::Avx512);
-            if is_x86_feature_detected!("avx512vnni")
-                && is_x86_feature_detected!("avx512bf16")
-                && crate::amx::available()
-            {
+            if [Extension::Vnni, Extension::Bf16, Extension::Tiles].into_iter().all(Extension::works) {
                 found.push(Isa::Amx);
             }
         }
@@ -148,18 +144,18 @@ pub fn level() -> Level {
     }
 }
 
-/// Returns the names of the relevant CPU features that this machine has, for the manifest of a run.
+/// Returns the names of the relevant CPU features that work on this machine, for the manifest of a run.
 pub fn features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
         let present = [
-            ("avx2", is_x86_feature_detected!("avx2")),
-            ("fma", is_x86_feature_detected!("fma")),
-            ("f16c", is_x86_feature_detected!("f16c")),
-            ("avx512f", is_x86_feature_detected!("avx512f")),
-            ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
-            ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
-            ("amx", crate::amx::available()),
+            ("avx2", Extension::Avx2.works()),
+            ("fma", Extension::Avx2.works()),
+            ("f16c", Extension::Halves.works()),
+            ("avx512f", Extension::Avx512.works()),
+            ("avx512vnni", Extension::Vnni.works()),
+            ("avx512bf16", Extension::Bf16.works()),
+            ("amx", Extension::Tiles.works()),
         ];
         present.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
     }

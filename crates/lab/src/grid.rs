@@ -65,7 +65,7 @@ use serde_json::json;
 
 use crate::{
     Result, Snapshots,
-    error::{Place as _, ensure},
+    error::{Place as _, bail, ensure},
     text_use::TextUse,
 };
 use base_rows::BaseRows;
@@ -164,9 +164,9 @@ impl Journals {
 
     /// Returns the number of rows in all journals except the timings.
     fn row_count(&self) -> usize {
-        let heads = self.heads.as_ref().map_or(0, |journal| locked(journal).rows().len());
-        let memory = self.memory.as_ref().map_or(0, |journal| locked(journal).rows().len());
-        locked(&self.rows).rows().len() + heads + memory
+        let heads = self.heads.as_ref().map_or(0, |journal| locked(journal).len());
+        let memory = self.memory.as_ref().map_or(0, |journal| locked(journal).len());
+        locked(&self.rows).len() + heads + memory
     }
 }
 
@@ -212,6 +212,7 @@ pub fn run_with(
     notes.iter().for_each(|note| progress.note(note));
     let resumed = journals.row_count();
     let share = Share::new(grid, options.shard);
+    locked(&journals.rows).reserve(share.rows().saturating_sub(resumed));
     progress.detail(&format!("the run has {} rows, and an earlier attempt measured {resumed}", share.rows()));
     let pass = Pass { grid, share: &share, journals: &journals, reused: &reused, options, progress };
     let (measured, failures) = pass.measure_all()?;
@@ -358,6 +359,12 @@ impl Pass<'_> {
                 reused.take_over_timing(key, timings)?;
             }
         }
+        for (unit, keys_of_unit) in units.iter().zip(&order) {
+            let rows = locked(&journals.rows);
+            if keys_of_unit.iter().any(|key| rows.contains(key)) {
+                check_cells(&BaseRows { job, unit, keys: keys.unit(unit) }, keys_of_unit, &rows)?;
+            }
+        }
         let (unfinished, measured): (Vec<usize>, usize) = {
             let rows = locked(&journals.rows);
             let lacks_rows = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
@@ -390,6 +397,29 @@ impl Pass<'_> {
         work.finish();
         Ok(order)
     }
+}
+
+/// Checks that the rows of a unit in the journal are those of its cells. `keys` are the keys of its rows, in
+/// the order of the cells and their groups of questions.
+///
+/// # Errors
+/// Returns an error for a row that names another cell than its key does.
+fn check_cells(base: &BaseRows<'_>, keys: &[String], rows: &Journal<GridRow>) -> Result<()> {
+    let cells = base.job.cells_of(base.unit);
+    let mut expected = cells.flat_map(|cell| base.group_rows(cell));
+    rows.read(keys, |row, _| {
+        // The rows come in the order of the keys, and some may be missing.
+        let cell = expected.find(|cell| cell.key == row.key);
+        let other = cell.as_ref().and_then(|cell| row.other_cell(cell));
+        let Some((column, value)) = other else { return Ok(()) };
+        bail!(
+            File,
+            "{}: the row {} has {column} = '{value}', which is not the cell of its key, so it was edited: remove its \
+             line, or delete the folder of the unfinished run",
+            rows.path().display(),
+            row.key
+        );
+    })
 }
 
 /// Writes the rows of a journal in the given order of keys.

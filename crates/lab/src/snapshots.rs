@@ -10,11 +10,12 @@
 mod rows;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use bitkv_bytes::disk;
 use bitkv_progress::Progress;
 use bitkv_record::sha256;
 
@@ -40,7 +41,7 @@ impl Snapshots {
     /// Returns an error if the folder does not exist and cannot be created, or is a file.
     pub fn open(folder: &Path) -> Result<Snapshots> {
         if !folder.is_dir() {
-            fs::create_dir_all(folder).refuse(
+            disk::create_folders(folder).refuse(
                 Error::File,
                 format!("--snapshots: the folder {} cannot be created", folder.display()),
             )?;
@@ -87,7 +88,7 @@ impl Snapshots {
         let path = self.path(key);
         let mut bytes = format!("{}\n", sha256(content)).into_bytes();
         bytes.extend_from_slice(content);
-        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let created = path.parent().map_or(Ok(()), disk::create_folders);
         if let Err(error) = created.and_then(|()| bitkv_bytes::write(&path, &bytes))
             && !self.reported.swap(true, Ordering::Relaxed)
         {
@@ -101,7 +102,7 @@ impl Snapshots {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{fs, sync::Mutex};
 
     use super::*;
 

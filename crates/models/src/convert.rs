@@ -1,7 +1,8 @@
 //! Writes a model in another format, with its tokenizer and the other files that belong to it.
 
-use std::{fs, path::Path};
+use std::{io, path::Path};
 
+use bitkv_bytes::{DraftFolder, disk};
 use bitkv_checkpoint::{
     Checkpoint,
     gguf::{self, Target, WriteOptions},
@@ -24,8 +25,8 @@ const COMPANIONS: [&str; 7] = [
     "generation_config.json",
 ];
 
-/// Writes a folder of packed weights, with the tokenizer, to `out`. The folder is written under a temporary
-/// name next to `out` and renamed when it is complete. Returns the size of the tensors in bytes.
+/// Writes a folder of packed weights, with the tokenizer, to `out`. The folder appears when it is complete.
+/// Returns the size of the tensors in bytes.
 ///
 /// # Errors
 /// Returns an error if `out` is a file or a folder that is not empty, a file cannot be written, or the model
@@ -38,28 +39,18 @@ pub fn write_packed(
 ) -> Result<u64> {
     refuse_plain_llama(checkpoint)?;
     source.check_padding(checkpoint)?;
-    let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file();
-    if taken {
-        return Err(Error::Exists { path: out.into() });
-    }
     if out.file_name().is_none() {
         return Err(Error::FolderName { path: out.into() });
     }
-    let draft = bitkv_bytes::unused_name(out);
-    let unwritable = |source| Error::Write { path: out.into(), source };
-    let write = || -> Result<u64> {
-        let bytes = write_packed_folder(checkpoint, &draft, progress)?;
-        write_companions(source, checkpoint, &draft, progress)?;
-        if out.is_dir() {
-            fs::remove_dir(out).map_err(unwritable)?;
-        }
-        fs::rename(&draft, out).map_err(unwritable)?;
-        Ok(bytes)
+    let unwritable = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => Error::Exists { path: out.into() },
+        _ => Error::Write { path: out.into(), source },
     };
-    write().inspect_err(|_| {
-        // A failure to remove the draft is ignored, because the first error is the one to report.
-        let _ = fs::remove_dir_all(&draft);
-    })
+    let draft = DraftFolder::create(out).map_err(unwritable)?;
+    let bytes = write_packed_folder(checkpoint, draft.folder(), progress)?;
+    write_companions(source, checkpoint, draft.folder(), progress)?;
+    draft.commit().map_err(unwritable)?;
+    Ok(bytes)
 }
 
 /// Writes a GGUF file with the tokenizer's vocabulary to `out`. If `lossy` is true, scales may be rounded to
@@ -129,7 +120,7 @@ fn write_companions(
         for name in COMPANIONS {
             let (from, to) = (folder.join(name), out.join(name));
             if from.is_file() {
-                fs::copy(&from, &to).map_err(|source| Error::Copy { from, to, source })?;
+                disk::copy_new(&from, &to).map_err(|source| Error::Copy { from, to, source })?;
             }
         }
         return Ok(());

@@ -61,6 +61,14 @@ pub enum RecordError {
         /// The column, its value and what was expected.
         reason: LineError,
     },
+    /// A line of a journal is not the one that this process read or wrote.
+    #[error("a line of '{}' was changed during the run ({reason}): run again, and leave the file alone", .path.display())]
+    Changed {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with the line.
+        reason: LineError,
+    },
     /// A file is not an entropy profile.
     #[error("{} is not an entropy profile: use a file that `bitkv profile --out` wrote ({source})", .path.display())]
     NoProfile {
@@ -140,10 +148,14 @@ pub enum RecordError {
         path: PathBuf,
     },
     /// Another process is writing the run.
-    #[error("'{}' is being written by another process: wait until it ends, or give the run another name", .path.display())]
+    #[error("'{}' is being written by {owner}: {remedy}, or give the run another name", .path.display())]
     Locked {
         /// The folder.
         path: PathBuf,
+        /// The process that writes it.
+        owner: String,
+        /// What to do about that process.
+        remedy: &'static str,
     },
     /// The run is already finished.
     #[error("'{}' already exists and is never overwritten: give the run another name, or move the folder away", .path.display())]

@@ -182,6 +182,18 @@ impl GridRow {
         }
     }
 
+    /// Returns the name and the value of the first column in which this row says that it belongs to another
+    /// cell or context than `expected`; `None` if it belongs to the same.
+    pub fn other_cell(&self, expected: &Self) -> Option<(&'static str, String)> {
+        // The columns that say what was measured come before those with results.
+        let identity = COLUMNS.iter().take_while(|column| column.measure.is_none());
+        let depth = COLUMNS.iter().filter(|column| column.name == "depth");
+        let value = |column: &Column<Self>, row| (column.get)(row).write();
+        let mut all = identity.chain(depth);
+        let other = all.find(|column| value(column, self) != value(column, expected))?;
+        Some((other.name, value(other, self)))
+    }
+
     /// Checks that a failed cell has no results and that its error is one line.
     fn check_error(&self) -> Result<(), RowError> {
         let Some(error) = &self.error else { return Ok(()) };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitkv_bytes::Existing;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::RecordError;
@@ -32,9 +33,9 @@ pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
         .map_err(|source| RecordError::Read { path: path.to_owned(), source })
 }
 
-/// Writes a text file and replaces an existing one.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
-    bitkv_bytes::write(path, text.as_bytes())
+/// Writes a text file.
+pub(crate) fn write_text(path: &Path, text: &str, existing: Existing) -> Result<(), RecordError> {
+    bitkv_bytes::write_with(path, text.as_bytes(), existing)
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
@@ -54,11 +55,15 @@ macro_rules! document {
             /// Writes the file. Values that [`Self::read`] would not accept are an error.
             ///
             /// # Errors
-            /// Fails if the values are impossible or the file cannot be written.
-            pub fn write(&self, path: &std::path::Path) -> Result<(), $crate::RecordError> {
+            /// Fails if the values are impossible, the file cannot be written, or it exists and is kept.
+            pub fn write(
+                &self,
+                path: &std::path::Path,
+                existing: bitkv_bytes::Existing,
+            ) -> Result<(), $crate::RecordError> {
                 let file = path.display().to_string();
                 self.check(&file)?;
-                $crate::json::write_text(path, &$crate::json::render(self, &file, KIND)?)
+                $crate::json::write_text(path, &$crate::json::render(self, &file, KIND)?, existing)
             }
 
             /// Checks the values against each other; `file` is for errors.

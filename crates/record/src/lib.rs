@@ -45,6 +45,7 @@ mod resumable;
 mod row_error;
 mod rows;
 mod rule_name;
+mod run_lock;
 mod scored_task;
 mod shard;
 mod texts;

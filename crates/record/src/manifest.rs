@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_manifest_reads_back_equal() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        example().write(file.path()).unwrap();
+        example().write(file.path(), bitkv_bytes::Existing::Replace).unwrap();
         assert_eq!(Manifest::read(file.path()).unwrap(), example());
     }
 

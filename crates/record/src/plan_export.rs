@@ -2,6 +2,7 @@
 //! read it to evict the other tokens.
 
 use crate::{RecordError, json};
+use bitkv_bytes::Existing;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -49,9 +50,9 @@ impl PlanExport {
     /// Writes the plan as indented JSON.
     ///
     /// # Errors
-    /// Fails if the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
-        json::write_text(path, &json::render(self, &path.display().to_string(), KIND)?)
+    /// Fails if the file cannot be written, or if it exists and is kept.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<(), RecordError> {
+        json::write_text(path, &json::render(self, &path.display().to_string(), KIND)?, existing)
     }
 
     /// Reads a plan.

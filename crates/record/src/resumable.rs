@@ -1,8 +1,9 @@
 //! Run folders that outlive the process: an interrupted run resumes, and nothing that was measured is lost.
 
+use crate::run_lock::RunLock;
 use crate::{Journal, RecordError, Row, folder, json, rows};
+use bitkv_bytes::{Existing, disk};
 use serde::Serialize;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,7 @@ pub struct ResumableRun {
     target: PathBuf,
     partial: PathBuf,
     fingerprint: String,
-    /// The lock ends when the file is closed, at the latest when the process ends.
-    _lock: File,
+    _lock: RunLock,
 }
 
 impl ResumableRun {
@@ -41,22 +41,17 @@ impl ResumableRun {
         refuse_finished(&target)?;
         let journals = partial.join(JOURNALS);
         let fail = |source| RecordError::Write { path: journals.clone(), source };
-        std::fs::create_dir_all(&journals).map_err(fail)?;
-        let lock = journals.join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RecordError::Locked { path: partial }),
-            Err(TryLockError::Error(source)) => return Err(RecordError::Write { path: lock, source }),
-        }
+        disk::create_folders(&journals).map_err(fail)?;
+        let path = journals.join("lock");
+        let lock = RunLock::take(&path, &partial)?;
         // Another process may have finished the run between the first check and the lock.
         if let Err(finished) = refuse_finished(&target) {
-            let _ = std::fs::remove_file(&lock);
-            let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
+            let _ = disk::remove_file(&path);
+            let _ = disk::remove_empty_folder(&journals).and_then(|()| disk::remove_empty_folder(&partial));
             return Err(finished);
         }
         check_fingerprint(&journals, fingerprint)?;
-        Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: file })
+        Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: lock })
     }
 
     /// Returns the path of the finished run.
@@ -83,7 +78,7 @@ impl ResumableRun {
     /// # Errors
     /// Fails if the file cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
-        json::write_text(&self.file_path(name)?, text)
+        json::write_text(&self.file_path(name)?, text, Existing::Replace)
     }
 
     /// Writes a value as indented JSON.
@@ -109,30 +104,31 @@ impl ResumableRun {
     /// they are, and the error says where.
     pub fn finish(self) -> Result<PathBuf, RecordError> {
         let (target, partial) = (self.target, self.partial);
-        let moved = match folder::occupied(&target) {
-            true => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the name was taken in the meantime")),
-            false => std::fs::rename(&partial, &target),
-        };
+        let moved = disk::sync_folder(&partial).and_then(|()| disk::rename_new(&partial, &target));
         if let Err(reason) = moved {
+            let reason = match reason.kind() {
+                io::ErrorKind::AlreadyExists => io::Error::other("the name was taken in the meantime"),
+                _ => reason,
+            };
             return Err(RecordError::Finish { target, partial, reason });
         }
         // The journals are removed last, so that a process that is killed between the two steps loses
         // nothing. The next attempt to open the run removes them.
-        let _ = std::fs::remove_dir_all(target.join(JOURNALS));
+        let _ = disk::remove_folder(&target.join(JOURNALS));
         Ok(target)
     }
 
     /// Removes the folder with everything in it. This is for work that is cheap to repeat.
     pub fn discard(self) {
         // If the folder cannot be removed, the next attempt writes over it.
-        let _ = std::fs::remove_dir_all(&self.partial);
+        let _ = disk::remove_folder(&self.partial);
     }
 
     /// Returns the path of a file that is to be written, and creates the folders that contain it.
     fn file_path(&self, name: &str) -> Result<PathBuf, RecordError> {
         let path = self.partial.join(name);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)
+            disk::create_folders(parent)
                 .map_err(|source| RecordError::Write { path: parent.to_owned(), source })?;
         }
         Ok(path)
@@ -152,7 +148,7 @@ pub fn unfinished_rows(path: &Path) -> Option<usize> {
 /// Journals without rows do not matter.
 fn check_fingerprint(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
     let path = journals.join(FINGERPRINT);
-    if std::fs::read_to_string(&path).is_ok_and(|found| found == fingerprint) {
+    if bitkv_bytes::read_regular_bytes(&path).is_ok_and(|found| found == fingerprint.as_bytes()) {
         return Ok(());
     }
     let fail = |source| RecordError::Read { path: journals.to_owned(), source };
@@ -163,7 +159,7 @@ fn check_fingerprint(journals: &Path, fingerprint: &str) -> Result<(), RecordErr
             return Err(RecordError::OtherRun { path: journals.parent().unwrap_or(journals).to_owned() });
         }
     }
-    json::write_text(&path, fingerprint)
+    json::write_text(&path, fingerprint, Existing::Replace)
 }
 
 /// Returns an error if the run is already finished.
@@ -172,6 +168,6 @@ fn refuse_finished(target: &Path) -> Result<(), RecordError> {
         return Ok(());
     }
     // A process that was killed during the last step of `finish` leaves the journals.
-    let _ = std::fs::remove_dir_all(target.join(JOURNALS));
+    let _ = disk::remove_folder(&target.join(JOURNALS));
     Err(RecordError::Finished { path: target.to_owned() })
 }

@@ -74,7 +74,7 @@ fn resume(folder: &Path) -> usize {
     for _ in 0..=cells().len() {
         let run = ResumableRun::open(folder, "f").unwrap();
         let mut journal = run.journal::<Cell>("rows.csv").unwrap();
-        let found = journal.rows().len();
+        let found = journal.len();
         first.get_or_insert(found);
         let missing: Vec<Cell> = cells().into_iter().filter(|cell| !journal.contains(&cell.key)).collect();
         assert_eq!(missing.len(), cells().len() - found);
@@ -88,6 +88,18 @@ fn resume(folder: &Path) -> usize {
         }
     }
     panic!("rows are lost between attempts");
+}
+
+/// Returns the rows of a journal, in the order of the cells.
+fn rows(journal: &Journal<Cell>) -> Vec<Cell> {
+    let mut rows = Vec::new();
+    let keys = keys(&["k1", "k2", "k3", "k4"]);
+    let read = journal.read(&keys, |row, _| {
+        rows.push(row);
+        Ok::<(), RecordError>(())
+    });
+    read.unwrap();
+    rows
 }
 
 fn journal_file(root: &Path) -> std::path::PathBuf {
@@ -133,7 +145,7 @@ fn a_damaged_last_line_is_removed() {
     fs::write(journal_file(root.path()), &bytes).unwrap();
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
     let journal = run.journal::<Cell>("rows.csv").unwrap();
-    assert_eq!((journal.rows(), journal.notes().len()), (&cells()[..3], 0));
+    assert_eq!((rows(&journal), journal.notes().len()), (cells()[..3].to_vec(), 1));
 }
 
 #[test]
@@ -160,7 +172,7 @@ fn earlier_lines_that_cannot_be_read_are_named_and_measured_again() {
         fs::write(journal_file(root.path()), poisoned).unwrap();
         let run = ResumableRun::open(&folder, "f").unwrap();
         let journal = run.journal::<Cell>("rows.csv").unwrap();
-        assert_eq!(journal.rows(), &cells()[1..3]);
+        assert_eq!(rows(&journal), &cells()[1..3]);
         let [note] = journal.notes() else { panic!("{:?}", journal.notes()) };
         assert!(note.contains("line 4: ") && note.contains(reason), "{note}");
         drop((run, journal));
@@ -191,7 +203,7 @@ fn repeated_and_impossible_rows_are_errors() {
         assert!(message.contains("line 4") && message.contains(expected), "{message}");
     }
     assert_eq!(fs::read(journal_file(root.path())).unwrap(), before);
-    assert_eq!(journal.rows(), &cells()[..1]);
+    assert_eq!(rows(&journal), &cells()[..1]);
 }
 
 #[test]

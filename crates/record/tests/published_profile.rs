@@ -17,7 +17,7 @@ fn a_published_profile_becomes_a_profile_of_the_suite() {
 fn a_published_profile_is_written_back_unchanged() {
     let published = PublishedProfile::from_json(EXAMPLE, "example").unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    published.write(file.path()).unwrap();
+    published.write(file.path(), bitkv_bytes::Existing::Replace).unwrap();
     let written: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(EXAMPLE).unwrap());
@@ -33,7 +33,10 @@ fn heads_are_written_in_numerical_order() {
     let profile = Profile::new("m", None, vec![], Thresholds::CODE, &entropies).unwrap();
     let shape = PublishedShape { n_head_kv: 12, n_ctx: 8, model_info: Default::default() };
     let file = tempfile::NamedTempFile::new().unwrap();
-    PublishedProfile::from_profile(&profile, shape).unwrap().write(file.path()).unwrap();
+    PublishedProfile::from_profile(&profile, shape)
+        .unwrap()
+        .write(file.path(), bitkv_bytes::Existing::Replace)
+        .unwrap();
     let text = std::fs::read_to_string(file.path()).unwrap();
     let position = |key: &str| text.find(&format!("\"{key}\"")).unwrap();
     assert!(position("L0_H2") < position("L0_H10") && position("L0_H9") < position("L0_H10"));

@@ -68,7 +68,7 @@ fn write_shard(folder: &Path, shard: Shard, own: &[usize], contexts: usize) -> R
     fs::write(folder.join("definition.toml"), "made up")?;
     let files = ["rows.csv", "contexts.csv"].map(|name| FileHash::from_file(&folder.join(name)));
     let files = files.into_iter().collect::<Result<Vec<_>, _>>()?;
-    manifest(shard, contexts, files).write(&folder.join("manifest.json"))?;
+    manifest(shard, contexts, files).write(&folder.join("manifest.json"), bitkv_bytes::Existing::Replace)?;
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn merge(folder: &Path) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let shards = Shards::open(&[folder.join("shards")])?;
     let opened = started.elapsed().as_secs_f64();
-    let merged = shards.merge(&folder.join("merged"), vec!["many-shards".into()])?;
+    let merged = shards.merge(&folder.join("merged"), vec!["many-shards".into()])?.finish()?;
     let seconds = started.elapsed().as_secs_f64();
     let peak = bitkv_bytes::peak_resident_bytes().unwrap_or_default() as f64 / 1e6;
     println!(

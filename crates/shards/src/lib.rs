@@ -21,7 +21,7 @@ mod shell;
 pub use assign::assign;
 pub use error::{Error, Result};
 pub use failures::FailedCell;
-pub use merge::Merged;
+pub use merge::{Merged, UnfinishedMerge};
 pub use missing::{Missing, MissingShard};
 pub use shards::Shards;
 pub use shell::quoted;

@@ -41,22 +41,60 @@ impl Merged {
     }
 }
 
+/// A merged run that has all rows, and not yet its final name. Further files, such as reports, can be written
+/// into it. If it is dropped, it is removed.
+#[derive(Debug)]
+pub struct UnfinishedMerge {
+    merged: Merged,
+    /// `None` after the run was finished.
+    run: Option<ResumableRun>,
+}
+
+impl UnfinishedMerge {
+    /// Returns what was merged. Its folder is the final one.
+    pub fn merged(&self) -> &Merged {
+        &self.merged
+    }
+
+    /// Returns the folder that the files are in until the run is finished.
+    pub fn folder(&self) -> &Path {
+        self.run.as_ref().map_or(&self.merged.folder, ResumableRun::path)
+    }
+
+    /// Gives the run its final name.
+    ///
+    /// # Errors
+    /// Fails if the name was taken in the meantime, or the folder cannot be moved.
+    pub fn finish(mut self) -> Result<Merged> {
+        if let Some(run) = self.run.take() {
+            run.finish()?;
+        }
+        Ok(self.merged.clone())
+    }
+}
+
+impl Drop for UnfinishedMerge {
+    fn drop(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.discard();
+        }
+    }
+}
+
 impl Shards {
-    /// Writes the merged run to `out`. `command` is the command line of this process. The rows are those that
-    /// one machine would have written, byte for byte.
+    /// Merges the shards into a run at `out`, which [`UnfinishedMerge::finish`] gives its name. `command` is
+    /// the command line of this process. The rows are those that one machine would have written, byte for
+    /// byte.
     ///
     /// # Errors
     /// Fails if shards are missing, if two of them have different values for one row, if a file was changed,
     /// or if the run cannot be written. Nothing is left at `out` then.
-    pub fn merge(&self, out: &Path, command: Vec<String>) -> Result<Merged> {
+    pub fn merge(&self, out: &Path, command: Vec<String>) -> Result<UnfinishedMerge> {
         self.check_complete()?;
         self.check_outside(out)?;
         let run = ResumableRun::open(out, &format!("merge of {}", self.entry.fingerprint))?;
         match self.write(&run, command) {
-            Ok(merged) => {
-                let folder = run.finish()?;
-                Ok(Merged { folder, ..merged })
-            }
+            Ok(merged) => Ok(UnfinishedMerge { merged, run: Some(run) }),
             Err(error) => {
                 run.discard();
                 Err(error)

@@ -1,8 +1,8 @@
 //! [`RowWriter`] writes lines of rows to a file and hashes them.
 
+use bitkv_bytes::{AtomicFile, Existing};
 use bitkv_record::{FileHash, Hasher, RecordError, Row, header};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
@@ -10,7 +10,7 @@ use crate::Result;
 /// A file of rows that is written line by line.
 pub(crate) struct RowWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: AtomicFile,
     hasher: Hasher,
     bytes: u64,
     rows: u64,
@@ -20,7 +20,7 @@ impl RowWriter {
     /// Creates the file, and writes the header.
     pub(crate) fn create<R: Row>(path: &Path) -> Result<RowWriter> {
         let fail = |source| RecordError::Write { path: path.to_owned(), source };
-        let file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(fail)?);
+        let file = AtomicFile::create(path, Existing::Replace).map_err(fail)?;
         let mut writer =
             RowWriter { path: path.to_owned(), file, hasher: Hasher::default(), bytes: 0, rows: 0 };
         writer.write(&(header::<R>() + "\n"))?;
@@ -44,9 +44,7 @@ impl RowWriter {
     /// Writes everything to the disk. Returns the hash of the file, and the number of its rows.
     pub(crate) fn finish(self) -> Result<(FileHash, u64)> {
         let RowWriter { path, file, hasher, bytes, rows } = self;
-        let synced =
-            file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        synced.map_err(|source| RecordError::Write { path: path.clone(), source })?;
+        file.commit().map_err(|source| RecordError::Write { path: path.clone(), source })?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((FileHash { name, sha256: hasher.hex(), bytes }, rows))
     }

@@ -10,7 +10,7 @@ use bitkv_shards::{Error, Shards};
 use support::{CONTEXTS, Example};
 
 fn merge(example: &Example, folders: &[PathBuf]) -> Result<bitkv_shards::Merged, Error> {
-    Shards::open(folders)?.merge(&example.out(), vec!["bitkv".into(), "merge".into()])
+    Shards::open(folders)?.merge(&example.out(), vec!["bitkv".into(), "merge".into()])?.finish()
 }
 
 /// Merges all shards, and returns the error, which must be one sentence. Nothing may be left at the output.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitkv_bytes::Existing;
 use bitkv_checkpoint::{Config, write_f32_tensors};
 
 use super::Trace;
@@ -22,7 +23,13 @@ impl Trace {
     /// # Errors
     /// Fails if the trace was made without [`Detail::Tensors`](super::Detail::Tensors) or by a model of
     /// another configuration, or if the file cannot be written.
-    pub fn write(&self, path: &Path, config: &Config, metadata: &[(&str, &str)]) -> Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        existing: Existing,
+        config: &Config,
+        metadata: &[(&str, &str)],
+    ) -> Result<()> {
         if self.entropy.len() != config.num_hidden_layers {
             return Err(Error::NoTensors);
         }
@@ -44,6 +51,6 @@ impl Trace {
             let named = layers.iter().enumerate();
             tensors.extend(named.map(|(i, values)| (format!("{name}.{i}"), shape.clone(), &values[..])));
         }
-        Ok(write_f32_tensors(path, metadata, &tensors)?)
+        Ok(write_f32_tensors(path, existing, metadata, &tensors)?)
     }
 }

@@ -62,7 +62,7 @@ pub fn write(
     options: &WriteOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    if path.exists() {
+    if path.symlink_metadata().is_ok() {
         return Err(Error::Exists { path: path.into() });
     }
     let (config, target) = (checkpoint.config(), options.target);

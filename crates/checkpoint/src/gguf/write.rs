@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use bitkv_bytes::AtomicFile;
+use bitkv_bytes::{AtomicFile, Existing};
 
 use crate::{Coding, Error, Result};
 
@@ -77,7 +77,7 @@ impl GgufWriter {
             offset += tensor.bytes.next_multiple_of(DEFAULT_ALIGNMENT);
         }
         header.resize(header.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
-        let mut file = AtomicFile::create(path).map_err(Error::writing(path))?;
+        let mut file = AtomicFile::create(path, Existing::Keep).map_err(Error::writing(path))?;
         file.write_all(&header).map_err(Error::writing(path))?;
         let lengths = tensors.iter().rev().map(|tensor| tensor.bytes).collect();
         Ok(GgufWriter { file, lengths, written: 0 })

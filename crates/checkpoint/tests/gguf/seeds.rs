@@ -1,4 +1,4 @@
-//! The seeds of the fuzz targets: small valid files of every kind, in `fuzz/seeds`.
+//! The seeds of the fuzz targets: small valid files of every kind, in `testdata/hostile`.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -126,7 +126,7 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/hostile"))
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Writes the budgets of the chosen policy for an inference engine.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_evict::{Budget, Policy, Registry};
 use bitkv_lab::{calibration::HeadFiles, context::Context, plan_export};
@@ -10,7 +8,7 @@ use bitkv_record::{PlanExport, PolicyText, ShareExport};
 use bitkv_report::advice::Answer;
 
 use super::{Answered, Arguments};
-use crate::{bars::BARS, input, model::ModelArguments, output};
+use crate::{bars::BARS, input, model::ModelArguments, output, target::Target};
 
 /// Writes the number of tokens that every KV head keeps.
 ///
@@ -18,7 +16,7 @@ use crate::{bars::BARS, input, model::ModelArguments, output};
 /// When there is no choice, or when the policy divides its budget by what it observes and no text or no
 /// weights are there.
 pub(super) fn write(
-    path: &Path,
+    out: Target<'_>,
     arguments: &Arguments,
     registry: &Registry,
     shape: &Shape,
@@ -30,7 +28,7 @@ pub(super) fn write(
         _ => bail!(
             "--export {} has nothing to write, because no measured cache meets the limits: give larger limits, or \
              leave it out",
-            path.display()
+            out.path().display()
         ),
     };
     let policy = registry.policy(policy)?;
@@ -45,7 +43,7 @@ pub(super) fn write(
         true => uniform(shape, arguments.context, &policy, budget),
         false => observed(arguments, &policy, budget)?,
     };
-    Ok(export.write(path)?)
+    Ok(export.write(out.path(), out.existing())?)
 }
 
 /// Whether every KV head gets the same number of tokens of any text.

@@ -49,7 +49,7 @@ pub(super) fn run<'a>(
     let mut turns = Vec::new();
     loop {
         if sign {
-            eprint!("> ");
+            let _ = write!(std::io::stderr(), "> ");
             std::io::stderr().flush().ok();
         }
         let mut line = String::new();

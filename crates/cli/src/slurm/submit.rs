@@ -1,12 +1,13 @@
 //! `bitkv slurm submit`.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bitkv_bytes::disk;
 use bitkv_evict::Registry;
 use bitkv_lab::grid::{Grid, GridOptions};
 use bitkv_record::{rfc3339, sha256_file};
@@ -127,7 +128,7 @@ fn submit(submission: &Submission, out: PathBuf, earlier: Option<Record>) -> Res
         false => Some(Slurm.submit(&layout.array_script(), None).inspect_err(|error| {
             // Without an answer that has a number, the job may have been submitted.
             if is_new && !matches!(error, Error::NoJobNumber { .. }) {
-                let _ = fs::remove_dir_all(layout.folder());
+                let _ = disk::remove_folder(layout.folder());
             }
         })?),
     };
@@ -159,7 +160,7 @@ fn submit(submission: &Submission, out: PathBuf, earlier: Option<Record>) -> Res
 fn write_scripts(submission: &Submission) -> Result<()> {
     let layout = &submission.layout;
     let logs = layout.logs();
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
+    disk::create_folders(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
     output::file(&layout.array_script(), array_script(submission)?.as_bytes())?;
     output::file(&layout.merge_script(), merge_script(submission)?.as_bytes())
 }

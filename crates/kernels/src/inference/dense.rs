@@ -310,7 +310,7 @@ fn level(isa: Isa) -> Level {
         Isa::Scalar | Isa::Neon => Level::Portable,
         // AVX2 also needs F16C to convert half floats.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 if !is_x86_feature_detected!("f16c") => Level::Portable,
+        Isa::Avx2 if !crate::extension::Extension::Halves.works() => Level::Portable,
         Isa::Avx2 => Level::Avx2,
         Isa::Avx512 | Isa::Amx => Level::Avx512,
     }

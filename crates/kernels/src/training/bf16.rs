@@ -64,7 +64,7 @@ impl Engine {
         match isa {
             Isa::Scalar => Some(Engine::Portable),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => is_x86_feature_detected!("avx512bf16").then_some(Engine::Avx512),
+            Isa::Avx512 => crate::extension::Extension::Bf16.works().then_some(Engine::Avx512),
             Isa::Amx => Some(Engine::Amx),
             _ => None,
         }

@@ -58,8 +58,13 @@ impl BaseRows<'_> {
 
     /// Returns the rows of a cell that failed, one per group of questions.
     pub(super) fn failed(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
-        let row = GridRow { error: Some(one_line(error)), ..self.row(cell) };
-        self.unit.groups.iter().map(|group| self.group_row(cell, group, &row)).collect()
+        self.group_rows(cell).map(|row| GridRow { error: Some(one_line(error)), ..row }).collect()
+    }
+
+    /// Returns the rows of a cell without results, one per group of questions.
+    pub(super) fn group_rows(&self, cell: &Cell) -> impl Iterator<Item = GridRow> {
+        let row = self.row(cell);
+        self.unit.groups.iter().map(move |group| self.group_row(cell, group, &row))
     }
 
     /// Returns the row of one group of questions, made from the row that all groups of a cell share.

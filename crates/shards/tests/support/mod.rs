@@ -87,7 +87,7 @@ impl Example {
             manifest.files.push(FileHash::from_file(&folder.join(name)).unwrap());
         }
         spoil_manifest(&mut manifest);
-        manifest.write(&folder.join("manifest.json")).unwrap();
+        manifest.write(&folder.join("manifest.json"), bitkv_bytes::Existing::Replace).unwrap();
     }
 }
 

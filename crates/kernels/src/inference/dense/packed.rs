@@ -46,7 +46,9 @@ impl Unit {
         match (isa, arithmetic) {
             (Isa::Amx, Arithmetic::Bf16) => Some(Unit::Tiles),
             (Isa::Amx, Arithmetic::F32) => is_bf16.then_some(Unit::Tiles),
-            (Isa::Avx512, Arithmetic::Bf16) => is_x86_feature_detected!("avx512bf16").then_some(Unit::Dots),
+            (Isa::Avx512, Arithmetic::Bf16) => {
+                crate::extension::Extension::Bf16.works().then_some(Unit::Dots)
+            }
             _ => None,
         }
     }

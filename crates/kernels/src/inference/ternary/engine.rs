@@ -37,7 +37,7 @@ impl Engine {
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => Engine::Amx,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if is_x86_feature_detected!("avx512vnni") => Engine::Avx512,
+            Isa::Avx512 if crate::extension::Extension::Vnni.works() => Engine::Avx512,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::Avx512 => Engine::Avx2,
             #[cfg(target_arch = "aarch64")]

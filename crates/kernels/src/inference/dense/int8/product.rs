@@ -16,7 +16,7 @@ pub(super) fn sums(isa: Isa, x: &Activations, weights: &Int8, first: usize, out:
     // SAFETY: the machine has the instructions; rows and parts have `stride` bytes, a multiple of a register.
     unsafe {
         match isa {
-            Isa::Avx512 | Isa::Amx if is_x86_feature_detected!("avx512vnni") => {
+            Isa::Avx512 | Isa::Amx if crate::extension::Extension::Vnni.works() => {
                 x86::vnni(high, low, values, out);
                 let rows = &weights.rows[first..];
                 for (out, row) in out.iter_mut().zip(rows) {

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn one_part_is_the_nearest_bf16() {
-        if !is_x86_feature_detected!("avx512bf16") {
+        if !crate::extension::Extension::Bf16.works() {
             return;
         }
         for count in [1, 15, 16, 17, 31, 32, 33, 77] {

@@ -1,0 +1,5 @@
+//! Fuzzes `bitkv_fuzz`'s target `gguf`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bitkv_fuzz::read("gguf", input));
