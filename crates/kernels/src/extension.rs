@@ -198,11 +198,11 @@ unsafe fn tiles() -> bool {
     unsafe {
         amx::configure();
         asm!(
-            "tilezero tmm0", "tileloadd tmm4, [{a} + {row}]", "tdpbf16ps tmm0, tmm4, tmm4",
+            "tilezero tmm0", "tileloadd tmm4, [{a} + {row}]", "tileloadd tmm5, [{a} + {row}]", "tdpbf16ps tmm0, tmm4, tmm5",
             "tilestored [{c} + {row}], tmm0",
             a = in(reg) halves.as_ptr(), c = in(reg) floats.as_mut_ptr(), row = in(reg) 64usize);
         asm!(
-            "tilezero tmm0", "tileloadd tmm4, [{a} + {row}]", "tdpbsud tmm0, tmm4, tmm4",
+            "tilezero tmm0", "tileloadd tmm4, [{a} + {row}]", "tileloadd tmm5, [{a} + {row}]", "tdpbsud tmm0, tmm4, tmm5",
             "tilestored [{c} + {row}], tmm0",
             a = in(reg) bytes.as_ptr(), c = in(reg) words.as_mut_ptr(), row = in(reg) 64usize);
     }
