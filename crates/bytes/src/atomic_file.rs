@@ -52,6 +52,7 @@ impl AtomicFile {
         if let Some(temporary) = &self.temporary {
             writer.get_ref().sync_all()?;
             fs::rename(temporary, &self.path)?;
+            sync_folder_of(&self.path);
         }
         self.file = None;
         Ok(())
@@ -78,6 +79,36 @@ fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
             created => return created.map(|file| (file, name)),
         }
     }
+}
+
+/// Writes the new name of a file to the disk, so that a power cut does not bring the old file back.
+pub(crate) fn sync_folder_of(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Some file systems cannot sync a folder. The file itself is complete in any case.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+}
+
+/// Removes what earlier processes left when they were killed while they wrote `path`: the names of
+/// [`unused_name`] whose process has ended on this machine. A file that cannot be removed stays.
+pub fn remove_abandoned(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let target = path.file_name().unwrap_or_default().to_string_lossy();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(writer) = name.to_str().and_then(|name| writer_of(name, &target)) else { continue };
+        if writer != process::id() && !Path::new("/proc").join(writer.to_string()).exists() {
+            let path = entry.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+}
+
+/// Returns the process that made a name with [`unused_name`] for the file `target`, or `None` if the name is
+/// another one.
+fn writer_of(name: &str, target: &str) -> Option<u32> {
+    let numbers = name.strip_prefix('.')?.strip_prefix(target)?.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (process, count) = numbers.split_once('-')?;
+    count.parse::<u32>().ok().and_then(|_| process.parse().ok())
 }
 
 /// Returns the path of a hidden file in the folder of `path`. No other process on this machine and no other
@@ -147,6 +178,20 @@ mod tests {
             (fs::read(&path).unwrap(), names(folder.path())),
             (b"before".to_vec(), vec!["a".to_string()])
         );
+    }
+
+    #[test]
+    fn files_of_killed_processes_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        // No process has such a number on Linux.
+        let (left, left_folder) = (path(".a.4294967295-0.tmp"), path(".a.4294967294-3.tmp"));
+        let kept = [unused_name(&path("a")), path("a.tmp"), path(".a.x-0.tmp"), path(".b.4294967295-0.tmp")];
+        fs::create_dir(&left_folder).unwrap();
+        kept.iter().chain([&left]).for_each(|path| fs::write(path, "").unwrap());
+        remove_abandoned(&path("a"));
+        assert!(!left.exists() && !left_folder.exists());
+        assert!(kept.iter().all(|path| path.exists()));
     }
 
     #[cfg(unix)]

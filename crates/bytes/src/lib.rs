@@ -2,6 +2,8 @@
 //!
 //! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] replace a file atomically, [`Pages`]
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
+//! [`available_memory`] and [`free_disk`] say how much can still be had, and [`MemoryLimit`] and
+//! [`check_disk`] refuse work that needs more.
 //! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
 //! [`read_regular_document`], [`read_document`], [`read_written_document`] and [`read_text_bytes`] ask it.
 //!
@@ -9,6 +11,7 @@
 
 mod allocator;
 mod atomic_file;
+mod available;
 mod expected;
 mod mapped_file;
 mod pages;
@@ -16,7 +19,8 @@ mod part_name;
 mod read;
 
 pub use allocator::{keep_freed_memory, peak_resident_bytes};
-pub use atomic_file::{AtomicFile, unused_name, write};
+pub use atomic_file::{AtomicFile, remove_abandoned, unused_name, write};
+pub use available::{MemoryLimit, TooLarge, available_memory, check_disk, free_disk};
 pub use expected::{Expected, misplaced, without_byte_order_mark};
 pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;

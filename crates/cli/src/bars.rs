@@ -51,7 +51,7 @@ fn watch() {
 
 /// Prints a line on standard error. Bars stay below it.
 pub(crate) fn print_above(line: &str) {
-    LINES.suspend(|| eprintln!("{line}"));
+    LINES.suspend(|| verbosity::write_line(line));
 }
 
 impl Bars {
@@ -163,7 +163,7 @@ impl Bar {
         }
         plain.last_line = Instant::now();
         let elapsed = plain.began.elapsed();
-        eprintln!("{}", line(&self.work_done(elapsed), &self.shown.message()));
+        verbosity::write_line(&line(&self.work_done(elapsed), &self.shown.message()));
     }
 
     /// Writes the last plain line, except about short work.
@@ -171,7 +171,7 @@ impl Bar {
         let Some(plain) = &self.plain else { return };
         let elapsed = plain.began.elapsed();
         if elapsed >= SHORT || verbosity::is_verbose() {
-            eprintln!("{}", end_line(&self.work_done(elapsed), complete));
+            verbosity::write_line(&end_line(&self.work_done(elapsed), complete));
         }
     }
 

@@ -1,6 +1,11 @@
 //! Exports a trained model: packed ternary weights, tokenizer, recipe, log and model card.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
 use bitkv_stats::nll_from_logits;
@@ -21,15 +26,51 @@ use crate::{
 /// The packed model's embedding is rounded to f16, and its keys and values are cached in f16.
 const TOLERANCE: f64 = 0.01;
 
-/// Writes the trained model to `folder` and checks that the files predict as the trained model does.
+/// Checks before a training that its model can be exported to `folder`.
+///
+/// # Errors
+/// Fails if `folder` is a file, or a folder that is not empty.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    let holds_files = |mut entries: fs::ReadDir| entries.next().is_some();
+    match folder.is_file() || fs::read_dir(folder).is_ok_and(holds_files) {
+        true => Err(Error::ExportExists { path: folder.into() }),
+        false => Ok(()),
+    }
+}
+
+/// Writes the trained model to `folder`, which appears only when all files are complete and predict as the
+/// trained model does.
 ///
 /// `recipe` is the recipe with its text, `sources` is a Markdown description of the sources of the data, and
 /// `run` is the folder of the run.
 ///
 /// # Errors
-/// Fails if a file cannot be written, or if the loss of the packed model differs from the loss of the trained
-/// one by more than 0.01 nats per token.
+/// Fails if `folder` has files, if a file cannot be written, or if the loss of the packed model differs from
+/// the loss of the trained one by more than 0.01 nats per token.
 pub fn export(
+    folder: &Path,
+    recipe: (&Recipe, &str),
+    corpus: &Corpus,
+    sources: Option<&str>,
+    trainer: &Trainer<'_>,
+    run: &Path,
+) -> Result<()> {
+    check_folder(folder)?;
+    bitkv_bytes::remove_abandoned(folder);
+    // A slash at the end would make the hidden folder a child of the folder.
+    let folder: PathBuf = folder.components().collect();
+    let hidden = bitkv_bytes::unused_name(&folder);
+    let written = fill(&hidden, recipe, corpus, sources, trainer, run)
+        .and_then(|()| fs::rename(&hidden, &folder).map_err(Error::writing(&folder)));
+    if written.is_err() {
+        // The error that matters is returned.
+        let _ = fs::remove_dir_all(&hidden);
+    }
+    written
+}
+
+/// Writes all files of a model to `folder` and checks them.
+fn fill(
     folder: &Path,
     recipe: (&Recipe, &str),
     corpus: &Corpus,

@@ -1,7 +1,7 @@
 //! The training loop, which runs the stages, writes checkpoints and the log, and reports progress.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    checkpoint::{self, Position},
+    checkpoint::{self, Inputs, Position},
     corpus::Corpus,
     evaluate::{bits_per_byte, tally, to_batch},
     model::Model,
@@ -32,7 +32,7 @@ const LOG_EVERY: usize = 20;
 const MEMORY: f64 = 0.95;
 /// The number of tokens of one forward and backward pass. The temporaries of so few tokens fit the CPU cache,
 /// and the allocator reuses their memory.
-const MICRO_BATCH: usize = 2048;
+pub(crate) const MICRO_BATCH: usize = 2048;
 /// The number of held-out windows of a validation during training.
 const WINDOWS: usize = 32;
 
@@ -79,6 +79,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Fails if the corpus is too small for the recipe, or if the folder holds another run or damaged files.
+    /// A run resumes only with the same recipe, texts and data.
     pub fn open(
         recipe: &'a Recipe,
         corpus: &'a Corpus,
@@ -88,7 +89,9 @@ impl<'a> Trainer<'a> {
         fs::create_dir_all(folder).map_err(Error::creating(folder))?;
         corpus.check_length(recipe.shape.max_positions)?;
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
-        let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
+        let inputs = Inputs { recipe, data: &corpus.hashes, precision };
+        [checkpoint::FILE, LOG].iter().for_each(|name| bitkv_bytes::remove_abandoned(&folder.join(name)));
+        let (optimizer, position) = match checkpoint::load(folder, inputs, &model)? {
             Some(found) => found,
             None => (Optimizer::new(&model)?, Position::default()),
         };
@@ -111,10 +114,11 @@ impl<'a> Trainer<'a> {
     /// Trains to the end of the last stage, or for at most `steps` steps.
     ///
     /// # Errors
-    /// Fails if the gradient is not finite, or if a file cannot be written.
+    /// Fails if the gradient is not finite, or if a file cannot be written. If `progress` cancels the work,
+    /// the run is saved after the current step, and the error is [`Error::Cancelled`].
     pub fn run(&mut self, steps: Option<usize>, progress: &dyn Progress) -> Result<()> {
         let work = Work::resumed(progress, "training", self.recipe.steps(), self.position.step);
-        let last = steps.map_or(usize::MAX, |n| self.position.step + n);
+        let last = steps.map_or(usize::MAX, |n| self.position.step.saturating_add(n));
         let (started, tokens) = (Instant::now(), self.position.tokens);
         while let Some(stage) = self.recipe.stages.get(self.position.stage) {
             if self.position.step >= last {
@@ -131,6 +135,10 @@ impl<'a> Trainer<'a> {
             work.reach(self.position.step as u64);
             self.write_log_row(row)?;
             self.advance(stage);
+            if work.is_cancelled() {
+                self.save()?;
+                return Err(Error::Cancelled);
+            }
             if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
                 self.save()?;
             }
@@ -250,14 +258,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        checkpoint::save(
-            &self.folder,
-            self.recipe,
-            self.precision,
-            &self.model,
-            &self.optimizer,
-            &self.position,
-        )
+        let inputs = Inputs { recipe: self.recipe, data: &self.corpus.hashes, precision: self.precision };
+        checkpoint::save(&self.folder, inputs, &self.model, &self.optimizer, &self.position)
     }
 }
 
@@ -270,10 +272,11 @@ fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
         let found = csv::Reader::from_path(path).map_err(damaged)?.into_deserialize();
         rows = found.collect::<std::result::Result<_, _>>().map_err(damaged)?;
     }
-    let mut log = csv::Writer::from_path(path).map_err(Error::writing(path))?;
-    for row in rows.into_iter().filter(|row| row.step <= step) {
-        log.serialize(row).map_err(Error::writing(path))?;
-    }
-    log.flush().map_err(Error::writing(path))?;
-    Ok(log)
+    rows.retain(|row| row.step <= step);
+    let mut kept = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| kept.serialize(row)).map_err(Error::writing(path))?;
+    let kept = kept.into_inner().map_err(|error| Error::writing(path)(error.into_error()))?;
+    bitkv_bytes::write(path, &kept).map_err(Error::writing(path))?;
+    let file = OpenOptions::new().append(true).open(path).map_err(Error::writing(path))?;
+    Ok(csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file))
 }
