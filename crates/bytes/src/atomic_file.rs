@@ -81,7 +81,8 @@ fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Writes the new name of a file to the disk, so that a power cut does not bring the old file back.
+/// Writes the new name of a file to the disk, so that a crash of the machine does not bring the old file
+/// back.
 pub(crate) fn sync_folder_of(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Some file systems cannot sync a folder. The file itself is complete in any case.

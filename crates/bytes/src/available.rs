@@ -114,7 +114,7 @@ impl MemoryLimit {
         MemoryLimit { allowed: bytes }
     }
 
-    /// Checks before long work that its memory can be had. `what` is the subject of the sentence, and
+    /// Checks before long work that its memory can be had. `what` begins the sentence, and
     /// `needed` an estimate in bytes.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl MemoryLimit {
     }
 }
 
-/// Checks before long work that there is room on the disk of `path`. `what` is the subject of the sentence,
+/// Checks before long work that there is room on the disk of `path`. `what` begins the sentence,
 /// and `needed` an estimate in bytes.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub(crate) struct RunLimitArguments {
     #[command(flatten)]
     memory: LimitArguments,
     /// The most seconds that a cell may take, instead of `cell_seconds` of the definition. A cell that takes
-    /// longer fails, and the run goes on.
+    /// longer fails, and the run continues.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     cell_seconds: Option<f64>,
 }

@@ -99,8 +99,8 @@ pub(crate) fn range(default: &toml::Value, accepts: impl Fn(toml::Value) -> bool
         toml::Value::Integer(default) => {
             // If a number is refused because it is even, its neighbour is accepted.
             let odd = default % 2 == 1 && default > 1 && !accepts((default - 1).into());
-            let near = |number: i64| accepts(number.into()) || odd && accepts((number - 1).into());
-            let [least, most] = [0, i64::MAX].map(|end| last_accepted(default, end, near));
+            let accepts_near = |number: i64| accepts(number.into()) || odd && accepts((number - 1).into());
+            let [least, most] = [0, i64::MAX].map(|end| last_accepted(default, end, accepts_near));
             let odd = if odd { ", odd" } else { "" };
             Some(match most {
                 i64::MAX => format!("any whole number of at least {least}"),

@@ -120,8 +120,8 @@ pub struct Experiment {
     pub controls: bool,
     /// Remarks on this experiment.
     pub analysis: Option<String>,
-    /// The most seconds that a cell may take. A cell that takes longer fails, and the run goes on. It changes
-    /// no number, so rows do not depend on it. Default: no limit.
+    /// The most seconds that a cell may take. A cell that takes longer fails, and the run continues. The
+    /// limit changes no number, so rows do not depend on it. Default: no limit.
     pub cell_seconds: Option<f64>,
 }
 

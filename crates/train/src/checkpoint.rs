@@ -1,5 +1,6 @@
 //! Checkpoints, from which an interrupted run resumes. A checkpoint is written completely or not at all, and
-//! has the recipe, the hashes of the data and a hash of itself, so that only the same training resumes.
+//! has the recipe, the hashes of the data and the hash of its own content, so that only the same training
+//! resumes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -227,8 +228,8 @@ fn first_change(key: &str, found: &Value, wanted: &Value) -> Option<(String, Val
                 _ if key.starts_with("stage ") => format!("{name} of {key}"),
                 _ => format!("{key}.{name}"),
             };
-            let of = |object: &Map<String, Value>| object.get(name).cloned().unwrap_or_default();
-            first_change(&inner, &of(a), &of(b))
+            let value = |object: &Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+            first_change(&inner, &value(a), &value(b))
         }),
         (Value::Array(a), Value::Array(b)) if key == "stage" => {
             let stages = a.iter().zip(b).enumerate();

@@ -1,5 +1,5 @@
-//! The hashes of a corpus and of the files that were prepared from it. Prepared files that were cut or changed
-//! are refused, and a training resumes only with the same data.
+//! The hashes of a corpus and of the files that were prepared from it. Prepared files that were changed are
+//! refused, and a training resumes only with the same data.
 
 use std::{
     fmt::Write as _,

@@ -74,7 +74,7 @@ pub enum Error {
     )]
     DamagedCheckpoint { path: PathBuf },
     #[error(
-        "{} was trained with {key} = {found}, but now it is {wanted}: go on as it began, or use an empty folder", path.display()
+        "{} was trained with {key} = {found}, but now it is {wanted}: use the same inputs, or use an empty folder", path.display()
     )]
     OtherInput { path: PathBuf, key: String, found: String, wanted: String },
     #[error("{} belongs to the run of {found}, but this is a run of {wanted}: use an empty folder", path.display())]

@@ -14,7 +14,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     /// Returns the deadline of `cells` cells that run together from now on, with `seconds` for each of them.
-    pub(super) fn of(seconds: Option<f64>, cells: usize) -> Deadline {
+    pub(super) fn new(seconds: Option<f64>, cells: usize) -> Deadline {
         let Some(seconds) = seconds else { return Deadline::default() };
         let all = Duration::try_from_secs_f64(seconds * cells as f64).ok();
         Deadline { end: all.and_then(|all| Instant::now().checked_add(all)), seconds }
@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn a_deadline_passes_only_if_there_is_one() {
         assert!(Deadline::default().check().is_ok());
-        assert!(Deadline::of(Some(1e9), 3).check().is_ok());
-        let over = Deadline::of(Some(1e-9), 1);
+        assert!(Deadline::new(Some(1e9), 3).check().is_ok());
+        let over = Deadline::new(Some(1e-9), 1);
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(over.check().unwrap_err().to_string(), "took longer than 0.000000001 s");
         assert!(over.later_by(Duration::from_secs(60)).check().is_ok());

@@ -167,7 +167,7 @@ fn estimate_memory(job: &MemoryJob) -> Result<Estimate> {
         rows: job.rows(),
         seconds: measuring_seconds,
         calibration_seconds: 0.0,
-        bytes: peak::of_memory(job),
+        bytes: peak::memory_study_bytes(job),
     })
 }
 
@@ -181,7 +181,7 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
         rows: job.rows(),
         seconds: 0.0,
         calibration_seconds: 0.0,
-        bytes: peak::of_job(job),
+        bytes: peak::experiment_bytes(job),
     };
     let Some(first) = job.units.first() else { return Ok(estimate) };
     let mut cache = model.new_cache();

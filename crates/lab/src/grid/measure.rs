@@ -120,7 +120,7 @@ impl<'a> UnitMeasurer<'a> {
     }
 
     fn measure_batch(&self, cells: &[&Cell]) -> Result<Vec<CellRows>> {
-        self.deadline.set(Deadline::of(self.job.cell_seconds, cells.len()));
+        self.deadline.set(Deadline::new(self.job.cell_seconds, cells.len()));
         let caches = cells.iter().map(|cell| self.compress(cell)).collect::<Result<Vec<_>>>()?;
         let rows: Vec<GridRow> =
             cells.iter().zip(&caches).map(|(cell, compressed)| self.plan_row(cell, compressed)).collect();

@@ -18,7 +18,9 @@ use super::{
 use crate::{Result, memory::kv_bytes};
 
 /// The bytes of the program, its threads, its texts and its tokenizers.
-pub(super) const PROGRAM: u64 = 45 << 20;
+pub(super) const PROGRAM: u64 = 40 << 20;
+/// The tokens that a forward pass computes at once.
+const BLOCK: usize = 512;
 /// The bytes of a row on disk, in the journal, in the file of rows and in the report.
 const ROW: u64 = 4096;
 
@@ -39,13 +41,13 @@ pub fn check_resources(grid: &Grid, folder: &Path, limit: MemoryLimit) -> Result
 }
 
 /// Returns the peak bytes of an experiment.
-pub(super) fn of_job(job: &Job) -> u64 {
+pub(super) fn experiment_bytes(job: &Job) -> u64 {
     let truth = job.truth.as_ref().map_or(0, |truth| truth.model.weight_bytes() as u64);
     PROGRAM + job.loaded.model.weight_bytes() as u64 + truth + cells(job)
 }
 
 /// Returns the peak bytes of a memory study.
-pub(super) fn of_memory(job: &MemoryJob) -> u64 {
+pub(super) fn memory_study_bytes(job: &MemoryJob) -> u64 {
     PROGRAM + job.loaded().map_or(0, |loaded| loaded.model.weight_bytes() as u64) + memory_study(job)
 }
 
@@ -81,8 +83,9 @@ fn batch_bytes(job: &Job, unit: &Unit) -> u64 {
     let cache = kv_bytes(config, context + tokens);
     let cells = batch::size(job, unit, cache as usize).min(job.cells_of(unit).count());
     let logits = (tokens * config.vocab_size * size_of::<f32>()) as u64;
-    let activations = job.loaded.model.activation_bytes(context.max(cells * tokens)) as u64;
-    // The observation has keys and values in f32, which are twice as large as those in the cache.
-    let observation = 2 * cache;
-    (1 + cells as u64) * (cache + logits) + logits + observation + activations
+    let activations = job.loaded.model.activation_bytes(context.max(cells * tokens).min(BLOCK)) as u64;
+    // The context has its cache and an observation with keys and values in f32. Each cell has a compressed
+    // cache, and a copy of it for the greedy continuation.
+    let caches = 3 + 2 * cells as u64;
+    caches * cache + (2 + cells as u64) * logits + activations
 }
