@@ -20,6 +20,10 @@ pub enum Error {
     EmptyPrefill { argument: &'static str },
     #[error("{argument} {tokens} is longer than the model's {limit} positions: give at most {limit} tokens")]
     LongPrefill { argument: &'static str, tokens: usize, limit: usize },
+    #[error("{argument} {found} is too many: give at most {most}")]
+    TooMany { argument: &'static str, found: usize, most: usize },
+    #[error(transparent)]
+    TooLarge(#[from] bitkv_bytes::TooLarge),
     #[error("--fit has one length: give at least two lengths, because two coefficients are fitted")]
     OneLength,
     #[error(

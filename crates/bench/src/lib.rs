@@ -29,7 +29,7 @@ use self::{ceilings::Machine, test::Test};
 
 pub use cache::{Fill, HeadBudgets};
 pub use error::{Error, Result};
-pub use request::{Probe, Request};
+pub use request::{MOST_THREADS, Probe, Request};
 
 /// A model and the name that the record gives it.
 #[derive(Clone, Copy)]
@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_of_a_request_grows_with_its_tokens_and_its_model() {
+        let config = model().config().clone();
+        let small = request().memory_bytes(&config);
+        let long = Request { decode: 1 << 26, ..request() }.memory_bytes(&config);
+        // Two layers of three KV heads of eight channels take 192 bytes for each token.
+        assert!(small < 500 << 20 && long > small + (192 << 26), "{small} {long}");
+        let wide = Config { vocab_size: 1 << 24, hidden_size: 1 << 20, ..config };
+        assert!(request().memory_bytes(&wide) > 1 << 45);
+    }
+
+    #[test]
     fn requests_that_do_not_fit_the_model_are_refused() {
         let config = model().config().clone();
         type Change = fn(&mut Request);
@@ -286,7 +297,7 @@ mod tests {
             change(&mut request);
             request.check(&config).expect_err("it is refused").to_string()
         };
-        let cases: [(Change, &str); 14] = [
+        let cases: [(Change, &str); 20] = [
             (
                 |r| r.prefill = vec![129],
                 "--prefill 129 is longer than the model's 128 positions: give at most 128",
@@ -301,7 +312,16 @@ mod tests {
                 |r| r.depths = vec![124],
                 "--depth 124, one start token and --decode 4 are 129 positions, but the model has 128: give fewer",
             ),
-            (|r| r.depths = vec![usize::MAX], "positions, but the model has 128: give fewer"),
+            (|r| r.depths = vec![1 << 26], "positions, but the model has 128: give fewer"),
+            (
+                |r| r.depths = vec![usize::MAX],
+                "--depth 18446744073709551615 is too many: give at most 67108864",
+            ),
+            (|r| r.decode = usize::MAX, "--decode 18446744073709551615 is too many"),
+            (|r| r.fit = vec![1, usize::MAX], "--fit 18446744073709551615 is too many"),
+            (|r| r.prefill = vec![usize::MAX], "--prefill 18446744073709551615 is too many"),
+            (|r| r.warm_up = usize::MAX, "--warm-up 18446744073709551615 is too many: give at most 1000000"),
+            (|r| r.repeats = usize::MAX, "--repeats 18446744073709551615 is too many"),
             (|r| r.budgets = vec![0.0], "--budget 0"),
             (|r| r.budgets = vec![1.5], "--budget 1.5"),
             (|r| r.budgets = vec![f64::NAN], "--budget NaN"),

@@ -6,8 +6,17 @@ use crate::{Error, Fill, HeadBudgets, Result, test::Test};
 
 /// The number of last queries that [`Probe::Window`] observes: the window of SnapKV (arXiv 2404.14469).
 const WINDOW: usize = 64;
-/// The most threads that a request may ask for. No machine has more, so a larger number is a typing error.
-const MOST_THREADS: usize = 4096;
+/// The most threads that a request may ask for. A larger number is a typing error: starting the threads alone
+/// would take longer than any measurement.
+pub const MOST_THREADS: usize = 1024;
+/// The most tokens of a test. No model reads as many.
+const MOST_TOKENS: usize = 1 << 26;
+/// The most passes over all tests.
+const MOST_PASSES: usize = 1_000_000;
+/// The tokens that a forward pass computes at once, unless a probe needs all of them together.
+const BLOCK: usize = 512;
+/// The bytes of the program, of its threads, and of the buffers that measure the ceilings of the machine.
+const PROGRAM: u64 = 400 << 20;
 
 /// What is observed during a prefill.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,6 +101,7 @@ impl Request {
         if self.tests().is_empty() {
             return Err(Error::Nothing);
         }
+        self.check_lengths()?;
         for (argument, lengths) in [("--prefill", &self.prefill), ("--fit", &self.fit)] {
             for &tokens in lengths {
                 match tokens {
@@ -116,7 +126,48 @@ impl Request {
         self.check_repetition()
     }
 
+    /// Checks that no length is out of reach of every model.
+    fn check_lengths(&self) -> Result<()> {
+        let decode = [self.decode];
+        let all: [(&'static str, &[usize]); 4] = [
+            ("--prefill", &self.prefill),
+            ("--fit", &self.fit),
+            ("--decode", &decode),
+            ("--depth", &self.depths),
+        ];
+        for (argument, lengths) in all {
+            if let Some(&found) = lengths.iter().find(|length| **length > MOST_TOKENS) {
+                return Err(Error::TooMany { argument, found, most: MOST_TOKENS });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns an estimate of the bytes of memory that the tests take on a model of this configuration. Its
+    /// weights exist twice while they are read.
+    pub fn memory_bytes(&self, config: &Config) -> u64 {
+        let product = |a: usize, b: usize| (a as u64).saturating_mul(b as u64);
+        let linears = config.all_linears().map(|linear| product(linear.rows, linear.cols) / 4);
+        let embedding = product(config.vocab_size, config.hidden_size).saturating_mul(2);
+        let tied = if config.tie_word_embeddings { 1 } else { 2 };
+        let weights = linears.fold(embedding.saturating_mul(tied), u64::saturating_add);
+        let decoded = self.depths.iter().map(|depth| depth + self.decode + 1).filter(|_| self.decode > 0);
+        let longest = self.prefill.iter().chain(&self.fit).copied().chain(decoded).max().unwrap_or(0) as u64;
+        let kv = product(config.num_key_value_heads, config.head_dim) * 4 * config.num_hidden_layers as u64;
+        let row = (config.hidden_size * 8 + config.head_dim * 8 + 64) as u64;
+        let widths = 8 * (config.hidden_size + config.num_attention_heads * config.head_dim)
+            + 4 * config.intermediate_size;
+        let at_once = product(BLOCK, widths) * 4 + 8 * config.vocab_size as u64;
+        let tokens = longest.saturating_mul(kv.saturating_add(row));
+        weights.saturating_mul(2).saturating_add(tokens).saturating_add(at_once).saturating_add(PROGRAM)
+    }
+
     fn check_repetition(&self) -> Result<()> {
+        for (argument, found) in [("--warm-up", self.warm_up), ("--repeats", self.repeats)] {
+            if found > MOST_PASSES {
+                return Err(Error::TooMany { argument, found, most: MOST_PASSES });
+            }
+        }
         if let Some(&threads) = self.threads.iter().find(|threads| !(1..=MOST_THREADS).contains(*threads)) {
             return Err(Error::Threads { threads, most: MOST_THREADS });
         }

@@ -3,6 +3,8 @@
 //! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] write a file atomically, and
 //! [`DraftFolder`] a folder. All changes of the disk go through [`disk`], which tests can let fail. [`Pages`]
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
+//! [`available_memory`] and [`free_disk`] say how much can still be had, and [`MemoryLimit`] and
+//! [`check_disk`] refuse work that needs more.
 //! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
 //! [`read_regular_document`], [`read_document`], [`read_written_document`] and [`read_text_bytes`] ask it.
 //!
@@ -10,6 +12,7 @@
 
 mod allocator;
 mod atomic_file;
+mod available;
 pub mod disk;
 mod draft_folder;
 mod drafts;
@@ -22,6 +25,7 @@ mod read;
 
 pub use allocator::{keep_freed_memory, peak_resident_bytes};
 pub use atomic_file::{AtomicFile, Existing, check_target, write, write_with};
+pub use available::{MemoryLimit, TooLarge, available_memory, check_disk, free_disk};
 pub use draft_folder::{DraftFolder, check_new_folder};
 pub use drafts::{remove_drafts, unused_name};
 pub use expected::{Expected, misplaced, without_byte_order_mark};

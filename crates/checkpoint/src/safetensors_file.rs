@@ -97,6 +97,7 @@ fn write(
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
+    bitkv_bytes::check_disk(path, "the file", total).map_err(|error| Error::writing(path)(error.into()))?;
     let mut file = AtomicFile::create(path, existing).map_err(Error::writing(path))?;
     let (work, mut done) = (Work::bytes(progress, "writing", total, 0), 0);
     let mut put = || -> io::Result<()> {

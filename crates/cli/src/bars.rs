@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{interrupt, output, verbosity};
+use crate::{interrupt, verbosity};
 use bitkv_progress::{Progress, Unit};
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -51,7 +51,7 @@ fn watch() {
 
 /// Prints a line on standard error. Bars stay below it.
 pub(crate) fn print_above(line: &str) {
-    LINES.suspend(|| output::error_line(line));
+    LINES.suspend(|| verbosity::write_line(line));
 }
 
 impl Bars {
@@ -163,7 +163,7 @@ impl Bar {
         }
         plain.last_line = Instant::now();
         let elapsed = plain.began.elapsed();
-        output::error_line(&line(&self.work_done(elapsed), &self.shown.message()));
+        verbosity::write_line(&line(&self.work_done(elapsed), &self.shown.message()));
     }
 
     /// Writes the last plain line, except about short work.
@@ -171,7 +171,7 @@ impl Bar {
         let Some(plain) = &self.plain else { return };
         let elapsed = plain.began.elapsed();
         if elapsed >= SHORT || verbosity::is_verbose() {
-            output::error_line(&end_line(&self.work_done(elapsed), complete));
+            verbosity::write_line(&end_line(&self.work_done(elapsed), complete));
         }
     }
 

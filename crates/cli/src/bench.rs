@@ -6,6 +6,7 @@ mod table;
 use anyhow::{Result, bail, ensure};
 use bitkv_bench::{NamedModel, Request, measure};
 use bitkv_bitnet::{Arithmetic, Checkpoint, Config, Model};
+use bitkv_bytes::MemoryLimit;
 
 use crate::{bars::BARS, model, output, verbosity};
 
@@ -38,6 +39,7 @@ fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
             let config = random_config(arguments, request, name)?;
             // The request is checked before hundreds of megabytes of weights are made.
             request.check(&config)?;
+            MemoryLimit::default().check(format!("the model {name}"), request.memory_bytes(&config))?;
             let layers = config.num_hidden_layers;
             verbosity::detail(&format!("{name} has {layers} layers with random ternary weights in memory"));
             let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
@@ -55,6 +57,8 @@ fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
                 "bench measures ternary products, but a plain Llama multiplies floats: leave out --as"
             );
             request.check(checkpoint.config())?;
+            let needed = request.memory_bytes(checkpoint.config());
+            MemoryLimit::default().check(format!("the model {}", source.name()), needed)?;
             let arithmetic = if model.reading.has_arithmetic() {
                 model.reading.loading().arithmetic
             } else {

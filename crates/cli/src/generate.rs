@@ -11,15 +11,21 @@ use bitkv_bitnet::{Error, GenerationOptions, Sampling};
 use bitkv_evict::{Need, Policy, Registry};
 use bitkv_lab::{
     generation::{Eviction, Session, Storage, check_repeatable},
-    observation,
+    memory, observation,
 };
 use bitkv_models::LoadedModel;
 use bitkv_record::{Positions, When};
 use clap::ValueEnum;
 
 use crate::{
-    bars::BARS, budget::BudgetArguments, first_tokens::FirstArgument, input::CalibrationArguments,
-    kv::KvArgument, lm_head::LmHeadArgument, model::ModelArguments,
+    bars::BARS,
+    budget::BudgetArguments,
+    first_tokens::FirstArgument,
+    input::CalibrationArguments,
+    kv::KvArgument,
+    limit::{LimitArguments, MOST_TOKENS, check_count},
+    lm_head::LmHeadArgument,
+    model::ModelArguments,
 };
 use output::{Outcome, TextOutput};
 
@@ -103,6 +109,8 @@ pub(crate) struct Arguments {
     positions: PositionsArgument,
     #[command(flatten)]
     calibration: CalibrationArguments,
+    #[command(flatten)]
+    limit: LimitArguments,
     /// Print one JSON document on standard output, without streaming.
     #[arg(long)]
     json: bool,
@@ -161,6 +169,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         "--lm-head int8 finds only the most likely tokens: give --greedy or --top-k with it, or leave it out"
     );
     check_sampling(arguments)?;
+    check_count("--max-tokens", arguments.max_tokens, MOST_TOKENS)?;
     let policy = arguments.policy.as_deref();
     let policy = policy.map(|policy| checked_policy(policy, arguments, registry)).transpose()?;
     arguments.calibration.check(policy.as_ref())?;
@@ -183,11 +192,25 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         return conversation::run(arguments, &loaded, &options, &session);
     }
     let prompts = prompts::tokens(arguments, texts, &loaded)?;
+    check_memory(arguments, &loaded, &prompts)?;
     let mut session = Session::new(&loaded, prompts.len(), storage, eviction.as_ref());
     let mut output = TextOutput::new(&loaded, prompts.len(), arguments.json)?;
     let turn = session.generate(&prompts, &options, &mut |i, id| output.token(i, id));
     output.check()?;
     output.finish(arguments, &Outcome { prompts, turn: turn?, session: &session })
+}
+
+/// Checks that the caches of all texts can be had. The weights are loaded, so only what comes is counted.
+fn check_memory(arguments: &Arguments, loaded: &LoadedModel, prompts: &[Vec<u32>]) -> Result<()> {
+    let positions = loaded.config().max_position_embeddings;
+    let longest = |prompt: &Vec<u32>| prompt.len().saturating_add(arguments.max_tokens).min(positions);
+    let kv = |prompt| memory::kv_bytes(loaded.config(), longest(prompt));
+    // An evicted cache is made beside the whole one.
+    let caches = prompts.iter().map(kv).fold(0u64, u64::saturating_add).saturating_mul(2);
+    let tokens = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let read = loaded.model.activation_bytes(tokens.min(positions)) as u64;
+    let needed = caches.saturating_add(read);
+    Ok(arguments.limit.memory().check("generating these texts", needed)?)
 }
 
 /// Returns the random sampling that the options ask for if `--greedy` is not given.

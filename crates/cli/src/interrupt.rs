@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGUSR1: a run finishes what it is measuring, keeps its rows, and says how to resume.
+//! SIGINT, SIGTERM and SIGUSR1: a run finishes what it is measuring, a training its step; they keep what they
+//! have, and say how to resume.
 //! A second signal ends the process at once. Batch systems send SIGUSR1 before a time limit; the exit code
 //! then says that the same command should run again.
 
@@ -21,17 +22,31 @@ static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 /// Whether a signal came.
 static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// A run that ended because a signal asked for it.
+/// Work that ended because a signal asked for it.
 #[derive(Debug)]
 pub(crate) struct Interrupted {
     signal: usize,
     folder: PathBuf,
+    work: Resumable,
+}
+
+/// The kinds of work that can be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Resumable {
+    /// A run of experiments.
+    Run,
+    /// A training.
+    Training,
 }
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let folder = self.folder.display();
-        write!(f, "the run {folder} was stopped as asked, and its rows are kept: the same command resumes it")
+        let (name, kept) = match self.work {
+            Resumable::Run => ("run", "its rows are"),
+            Resumable::Training => ("training", "its last step is"),
+        };
+        write!(f, "the {name} {folder} was stopped as asked, and {kept} kept: the same command resumes it")
     }
 }
 
@@ -94,7 +109,12 @@ pub(crate) fn is_asked() -> bool {
 /// Returns the error of a run: that it was interrupted, if it was cancelled, or else `error`.
 pub(crate) fn or_interrupted(error: bitkv_lab::Error, folder: &Path) -> Error {
     match error.is_cancelled() {
-        true => Interrupted { signal: SIGNAL.load(Ordering::SeqCst), folder: folder.to_owned() }.into(),
+        true => interrupted(Resumable::Run, folder),
         false => error.into(),
     }
+}
+
+/// Returns the error of work that a signal ended.
+pub(crate) fn interrupted(work: Resumable, folder: &Path) -> Error {
+    Interrupted { signal: SIGNAL.load(Ordering::SeqCst), folder: folder.to_owned(), work }.into()
 }

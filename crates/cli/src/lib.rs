@@ -26,6 +26,7 @@ mod inspect;
 mod interrupt;
 mod kv;
 mod leaderboard;
+mod limit;
 mod list;
 mod lm_head;
 mod man;
@@ -304,14 +305,17 @@ pub fn main(registry: &Registry) -> ExitCode {
     bitkv_bytes::keep_freed_memory();
     bitkv_bytes::disk::report_size_limit();
     colour::begin();
-    threads::limit_to_task();
     let matches = command_line().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.verbosity.apply(&mut command_line()).unwrap_or_else(|error| error.exit());
+    if let Err(error) = threads::limit() {
+        verbosity::error(&error.to_string());
+        return ExitCode::FAILURE;
+    }
     match bitkv_kernels::check_isa() {
         Ok(isa) => verbosity::detail(&format!("the kernels use the instructions {isa}")),
         Err(error) => {
-            output::error_line(&format!("{} {error}", colour::error_word()));
+            verbosity::error(&error.to_string());
             return ExitCode::FAILURE;
         }
     }
@@ -322,7 +326,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::error_line(&format!("{} {}", colour::error_word(), output::sentence(&error)));
+            verbosity::error(&output::sentence(&error));
             exit_code(&error)
         }
     }

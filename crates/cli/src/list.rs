@@ -180,7 +180,8 @@ fn show_policy(name: &str, as_json: bool, registry: &Registry) -> Result<()> {
         bail!("there is no policy {name}: {}", suggestion(name, &known));
     }
     if as_json {
-        let policies: Vec<Value> = listings.iter().map(policy_document).collect();
+        let policies: Vec<Value> =
+            listings.iter().map(|l| with_ranges(policy_document(l), l, registry)).collect();
         return output::json(&json!({"policies": policies, "preset": preset.map(preset_document)}));
     }
     let methods = listings.iter().map(|l| {
@@ -192,6 +193,7 @@ fn show_policy(name: &str, as_json: bool, registry: &Registry) -> Result<()> {
             ("formula", l.formula.to_owned()),
             ("reads", policy_tables::reads(l)),
             ("options and their defaults", options),
+            ("ranges of the options", ranges_of(l, registry)),
             ("source", l.source.to_owned()),
             ("differences from the source", l.differences.to_owned()),
         ];
@@ -202,6 +204,20 @@ fn show_policy(name: &str, as_json: bool, registry: &Registry) -> Result<()> {
         card(name, lines.map(|(title, text)| (title, text.to_owned())))
     });
     output::tables(&methods.chain(presets).collect::<Vec<_>>())
+}
+
+/// Returns the ranges of the options that take numbers, such as `kernel 1 to 63, odd; window 1 to 64`.
+fn ranges_of(listing: &Listing, registry: &Registry) -> String {
+    let ranges = registry.option_ranges(listing);
+    let ranges: Vec<String> = ranges.iter().map(|(name, range)| format!("{name} {range}")).collect();
+    ranges.join("; ")
+}
+
+/// Adds the ranges of the options to a policy as JSON.
+fn with_ranges(mut document: Value, listing: &Listing, registry: &Registry) -> Value {
+    let ranges = registry.option_ranges(listing).into_iter().map(|(name, range)| (name, range.into()));
+    document["ranges"] = Value::Object(ranges.collect());
+    document
 }
 
 /// Returns a table of what is known about one policy.

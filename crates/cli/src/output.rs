@@ -24,12 +24,6 @@ pub(crate) fn text(text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
-/// Writes a line to standard error. That it is full or closed is not reported, because there is no other
-/// place to report it.
-pub(crate) fn error_line(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 /// Prints tables, with an empty line between them, in the width of the terminal.
 pub(crate) fn tables(tables: &[Table]) -> Result<()> {
     let texts: Vec<String> = tables.iter().map(|table| table.to_terminal(width())).collect();

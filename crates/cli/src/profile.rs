@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use bitkv_evict::Registry;
 use bitkv_lab::{
     calibration::CALIBRATION_TOKENS,
+    memory,
     plan_export::{self, check_needs_only_entropies},
     profile::{Entropies, measure},
     text_use::TextUse,
@@ -24,6 +25,7 @@ use crate::{
     budget,
     first_tokens::{check_length, take},
     input,
+    limit::LimitArguments,
     model::ModelArguments,
     output,
     target::{ForceArgument, Target},
@@ -91,6 +93,8 @@ pub(crate) struct Arguments {
     budget: f64,
     #[command(flatten)]
     force: ForceArgument,
+    #[command(flatten)]
+    limit: LimitArguments,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -105,6 +109,9 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let export = Target::of("--export", arguments.export.as_deref(), arguments.force)?;
     let loaded = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &loaded)?;
+    let longest = windows.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
+    let needed = memory::kv_bytes(loaded.config(), longest) + loaded.model.activation_bytes(longest) as u64;
+    arguments.limit.memory().check("profiling these texts", needed)?;
     let entropies = measure(&loaded, &windows, "entropies", &BARS)?;
     let profile = profile(arguments, &loaded, &entropies, hashes)?;
     if let Some(out) = out {

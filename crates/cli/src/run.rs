@@ -11,7 +11,7 @@ use bitkv_lab::{
 use bitkv_record::{EXAMPLE, Shard};
 use serde_json::json;
 
-use crate::{bars::BARS, definitions, interrupt, measuring, output, shards};
+use crate::{bars::BARS, definitions, interrupt, limit::RunLimitArguments, measuring, output, shards};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -52,6 +52,8 @@ pub(crate) struct Arguments {
     /// Do nothing if the run is already finished, instead of refusing.
     #[arg(long, conflicts_with = "dry_run")]
     if_needed: bool,
+    #[command(flatten)]
+    limit: RunLimitArguments,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -73,7 +75,9 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         // A time limit may come while the models are loaded.
         interrupt::catch_time_limit()?;
     }
-    let options = GridOptions { only: &arguments.only, progress: &BARS, ..GridOptions::default() };
+    let cell_seconds = arguments.limit.cell_seconds()?;
+    let options =
+        GridOptions { only: &arguments.only, progress: &BARS, cell_seconds, ..GridOptions::default() };
     let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.shards, arguments.json);
@@ -82,6 +86,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         return shards::already_finished(&folder, arguments.json);
     }
     let snapshots = arguments.snapshots.as_deref().map(Snapshots::open).transpose()?;
+    grid::check_resources(&grid, &folder, arguments.limit.memory())?;
     let options =
         RunOptions { shard: arguments.shard, reuse: &arguments.reuse, snapshots: snapshots.as_ref() };
     match arguments.shard {

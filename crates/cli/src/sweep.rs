@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, ensure};
 use bitkv_evict::Registry;
 use bitkv_lab::{
-    grid::{Grid, GridOptions},
+    grid::{self, Grid, GridOptions},
     sweep::Sweep,
 };
 use bitkv_record::{AskedBudget, free_name};
 
-use crate::{bars::BARS, measuring, model::ReadingArguments, output};
+use crate::{bars::BARS, limit::RunLimitArguments, measuring, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -54,6 +54,8 @@ pub(crate) struct Arguments {
     /// Print the definition, estimate its rows, time and memory, and run nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    limit: RunLimitArguments,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -74,7 +76,8 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         seed: arguments.seed,
     };
     let definition = sweep.definition(registry, &BARS)?;
-    let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
+    let cell_seconds = arguments.limit.cell_seconds()?;
+    let options = GridOptions { loading, progress: &BARS, cell_seconds, ..GridOptions::default() };
     let grid = Grid::new(definition, &options, registry)?;
     let show_definition = || match arguments.json {
         true => Ok(()),
@@ -84,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         show_definition()?;
         return measuring::dry_run(&grid, None, arguments.json);
     }
+    grid::check_resources(&grid, &arguments.out, arguments.limit.memory())?;
     let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
     show_definition()?;
     finished.show(arguments.json)

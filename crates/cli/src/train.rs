@@ -3,10 +3,15 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Result;
-use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
+use bitkv_train::{corpus::Corpus, export, ops::Precision, recipe::Recipe, resources, trainer::Trainer};
 use serde_json::json;
 
-use crate::{bars::BARS, output, verbosity};
+use crate::{
+    bars::BARS,
+    interrupt::{self, Resumable},
+    limit::LimitArguments,
+    output, verbosity,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -33,23 +38,32 @@ pub(crate) struct Arguments {
     /// Evaluate and write the packed model, its card and its log to this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "full_precision")]
     export: Option<PathBuf>,
+    #[command(flatten)]
+    limit: LimitArguments,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let recipe = Recipe::read(&arguments.recipe)?;
+    let (recipe, text) = Recipe::read(&arguments.recipe)?;
+    if let Some(folder) = &arguments.export {
+        export::check_folder(folder)?;
+    }
+    resources::check(&recipe, &arguments.out, arguments.limit.memory())?;
     let data = arguments.data.clone().unwrap_or_else(|| arguments.out.join("data"));
     let corpus = Corpus::open(&arguments.corpus, &data, recipe.shape.vocabulary)?;
     let precision = if arguments.full_precision { Precision::Full } else { Precision::Ternary };
     verbosity::detail(&format!("{} is trained on the corpus {}", recipe.name, arguments.corpus.display()));
     let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
-    trainer.run(arguments.steps, &BARS)?;
+    interrupt::catch()?;
+    trainer.run(arguments.steps, &BARS).map_err(|error| match error {
+        bitkv_train::Error::Cancelled => interrupt::interrupted(Resumable::Training, &arguments.out),
+        error => error.into(),
+    })?;
     if let Some(folder) = &arguments.export {
-        let text = fs::read_to_string(&arguments.recipe)?;
         let sources = fs::read_to_string(arguments.corpus.join("SOURCES.md")).ok();
-        export(folder, (&recipe, &text), &corpus, sources.as_deref(), &trainer, &arguments.out)?;
+        export::export(folder, (&recipe, &text), &corpus, sources.as_deref(), &trainer, &arguments.out)?;
     }
     let p = trainer.position();
     if arguments.json {

@@ -1,11 +1,11 @@
 //! How much a command writes to standard error: errors only, also progress and notes, or also what happens.
 //! This file is the only one that knows the level.
 
-use std::sync::OnceLock;
+use std::{io::Write as _, sync::OnceLock};
 
 use clap::{Command, error::ErrorKind};
 
-use crate::bars::print_above;
+use crate::{bars::print_above, colour};
 
 /// The level of this process. It is global because a process has one standard error.
 static LEVEL: OnceLock<Verbosity> = OnceLock::new();
@@ -66,6 +66,17 @@ pub(crate) fn is_quiet() -> bool {
 /// Whether what happens is shown too.
 pub(crate) fn is_verbose() -> bool {
     level() == Verbosity::Verbose
+}
+
+/// Shows the sentence of an error.
+pub(crate) fn error(sentence: &str) {
+    write_line(&format!("{} {sentence}", colour::error_word()));
+}
+
+/// Writes a line to standard error. If it is full or closed, the line is lost: an error about that could not
+/// be shown either, and the work matters more.
+pub(crate) fn write_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Shows a sentence that the user should read, unless only errors are shown.

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::{
-    grid::{Grid, GridOptions},
+    grid::{self, Grid, GridOptions},
     verification::{Changes, definition},
 };
 use bitkv_record::free_name;
 use bitkv_report::claims;
 use serde_json::{Value, json};
 
-use crate::{bars::BARS, measuring, model::ReadingArguments, output};
+use crate::{bars::BARS, limit::RunLimitArguments, measuring, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -58,6 +58,8 @@ pub(crate) struct Arguments {
     /// Estimate the rows, the time and the memory, and run nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    limit: RunLimitArguments,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -66,7 +68,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     measuring::check_out(&arguments.out)?;
     let loading = arguments.reading.loading();
-    let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
+    let cell_seconds = arguments.limit.cell_seconds()?;
+    let options = GridOptions { loading, progress: &BARS, cell_seconds, ..GridOptions::default() };
     let changes = Changes {
         models: arguments.model.clone(),
         loading,
@@ -84,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if arguments.dry_run {
         return measuring::dry_run(&grid, None, arguments.json);
     }
+    grid::check_resources(&grid, &arguments.out, arguments.limit.memory())?;
     let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
     let run = finished.recorded.run();
     if arguments.json {

@@ -1,6 +1,6 @@
 //! The trait of allocators, which divide a budget among KV heads, and what an allocator can read.
 
-use crate::{EntropyPooling, Guard, Need, Observation, Reads};
+use crate::{EntropyPooling, Guard, Need, Observation, Reads, Reason, Shape};
 
 /// Divides a budget among KV heads.
 ///
@@ -22,6 +22,14 @@ pub trait Allocator: Reads {
     /// [`Guard::within`].
     fn fit(&self, guard: Guard, share: usize) -> Guard {
         guard.within(share)
+    }
+
+    /// Checks the options that depend on the shape of the cache. The default accepts every shape.
+    ///
+    /// # Errors
+    /// Returns the reason if the allocator cannot divide a budget for this cache.
+    fn check(&self, _shape: Shape) -> Result<(), Reason> {
+        Ok(())
     }
 
     /// Returns a finite, non-negative weight for each KV head, `[layers * kv_heads]`.

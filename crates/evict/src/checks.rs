@@ -4,6 +4,10 @@ use std::ops::RangeBounds;
 
 use crate::Reason;
 
+/// The most future positions over which a rotation is averaged. No score changes visibly beyond, and each
+/// position takes time in every head.
+pub const MOST_FUTURE: usize = 1 << 16;
+
 /// Returns a check that fails with `reason` unless the value is in `range`.
 pub fn within<T: PartialOrd>(
     range: impl RangeBounds<T>,

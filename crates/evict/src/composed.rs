@@ -3,8 +3,8 @@
 use std::{any::TypeId, borrow::Cow, sync::Arc};
 
 use crate::{
-    Allocator, Budget, Division, Error, Guard, Head, Observation, Plan, Scorer, options::CommonOptions,
-    select,
+    Allocator, Budget, Division, Error, Guard, Head, Observation, Plan, Scorer, Shape,
+    options::CommonOptions, select,
 };
 
 /// Identifies the scores of a policy: the type of its scorer, and the scorer's specification with every
@@ -44,6 +44,12 @@ impl Composed {
         (0..shape.all_kv_heads()).map(score).collect()
     }
 
+    /// Fails if an option of the allocator does not fit a cache of this shape.
+    pub(crate) fn check(&self, shape: Shape) -> Result<(), Error> {
+        let policy = || self.spec.clone();
+        self.allocator.check(shape).map_err(|reason| Error::Impossible { policy: policy(), reason })
+    }
+
     /// Returns the plan for a budget, from the scores that [`Composed::scores`] returned.
     pub(crate) fn plan(
         &self,
@@ -51,6 +57,7 @@ impl Composed {
         scores: &[Vec<f32>],
         budget: Budget,
     ) -> Result<Plan, Error> {
+        self.check(observation.shape)?;
         let total = total(observation, scores, budget);
         let Some(heads) = self.ranked(observation, scores, total)? else {
             return Ok(Plan::from_kv_heads(observation.shape, total, all_positions(observation)));

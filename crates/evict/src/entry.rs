@@ -108,6 +108,23 @@ impl<T: ?Sized + 'static> Entry<T> {
         (self.read)(given)
     }
 
+    /// Returns the range of every option that takes a number; see [`options::range`].
+    pub(crate) fn ranges(&self) -> Vec<(String, String)> {
+        let range = |(key, default): (&String, &toml::Value)| {
+            let accepts = |value: toml::Value| {
+                let given = Table::from_iter([(key.clone(), value)]);
+                match self.own_defaults.contains_key(key) {
+                    true => self.read(&given).is_ok(),
+                    false => options::read::<CommonOptions>(self.metadata.name, &given).is_ok(),
+                }
+            };
+            Some((key.clone(), options::range(default, accepts)?))
+        };
+        let mut ranges: Vec<_> = self.defaults.iter().filter_map(range).collect();
+        ranges.sort_unstable();
+        ranges
+    }
+
     /// Fails if the name cannot be written in a specification, or if the default options are invalid.
     pub(crate) fn check(&self) -> Result<(), Error> {
         crate::spec::check_name(self.metadata.name)?;

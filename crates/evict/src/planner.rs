@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use crate::{
-    Budget, Error, Memo, Needs, Observation, Plan, Policy, Rule,
+    Budget, Error, Memo, Needs, Observation, Plan, Policy, Rule, Shape,
     composed::{Composed, ScoreKey},
     policy::Choice,
 };
@@ -110,6 +110,18 @@ impl<'a> Planner<'a> {
 }
 
 impl Policy {
+    /// Checks before anything is observed whether the options fit a cache of this shape. A rule that cannot
+    /// plan a cache says so only when it plans.
+    ///
+    /// # Errors
+    /// Fails if an option of the allocator does not fit.
+    pub fn check_shape(&self, shape: Shape) -> Result<(), Error> {
+        match self.choice() {
+            Choice::Composed(composed) => composed.check(shape),
+            Choice::Rule(_) => Ok(()),
+        }
+    }
+
     /// Chooses the tokens to keep. The same arguments always give the same plan. To make several plans of one
     /// observation, a [`Planner`] is faster.
     ///

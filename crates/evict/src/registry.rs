@@ -161,6 +161,21 @@ impl Registry {
         allocators.chain(scorers).chain(rules).collect()
     }
 
+    /// Returns the range of every option of a method that takes a number, sorted by name, such as `window`
+    /// and `1 to 67108864`. The ranges are found by trying, so this takes longer than a list.
+    pub fn option_ranges(&self, listing: &Listing) -> Vec<(String, String)> {
+        fn ranges<T: ?Sized + 'static>(entries: &[Arc<Entry<T>>], name: &str) -> Vec<(String, String)> {
+            let entry = entries.iter().find(|entry| entry.metadata.name == name);
+            entry.map_or_else(Vec::new, |entry| entry.ranges())
+        }
+        let methods = &*self.0;
+        match listing.kind {
+            PolicyKind::Allocator => ranges(&methods.allocators, listing.name),
+            PolicyKind::Scorer => ranges(&methods.scorers, listing.name),
+            PolicyKind::Rule | PolicyKind::Suite(_) => ranges(&methods.rules, listing.name),
+        }
+    }
+
     /// Returns every preset, in the order of lists.
     pub fn presets(&self) -> &[Preset] {
         &self.0.presets

@@ -1,6 +1,6 @@
 //! The error messages for options that a method does not have, and for invalid values.
 
-use bitkv_evict::Policy;
+use bitkv_evict::{Policy, Registry, Shape};
 
 fn error_of(spec: &str) -> String {
     let message = Policy::parse(spec).unwrap_err().to_string();
@@ -104,11 +104,27 @@ fn values_of_the_wrong_type_or_out_of_range_are_errors() {
         ),
         (
             "uniform+expected-attention{future=0}",
-            "option `future` of `expected-attention` cannot be 0: at least one future position is needed",
+            "option `future` of `expected-attention` cannot be 0: write 1 to 65536 future positions, because each takes time",
         ),
         (
             "uniform+expected-attention{epsilon=nan}",
             "option `epsilon` of `expected-attention` cannot be nan: it must be between 0 and 1",
+        ),
+        (
+            "uniform+expected-attention{future=100000000}",
+            "option `future` of `expected-attention` cannot be 100000000: write 1 to 65536 future positions, because each takes time",
+        ),
+        (
+            "uniform+recency{sinks=9223372036854775807}",
+            "option `sinks` of `recency` cannot be 9223372036854775807: write a whole number of at most 67108864",
+        ),
+        (
+            "uniform{whole-layers=100000000}+recency",
+            "option `whole-layers` of `uniform` cannot be 100000000: write a whole number of at most 67108864",
+        ),
+        (
+            "uniform+cake-attention{gamma=1e308}",
+            "option `gamma` of `cake-attention` cannot be 1000000000000000000000000000000000000000...: write a number from -1000000000 to 1000000000",
         ),
         ("uniform+lag{lag=0}", "option `lag` of `lag` cannot be 0: a partition has at least one token"),
         (
@@ -179,4 +195,39 @@ fn values_of_the_wrong_type_or_out_of_range_are_errors() {
         let message = error_of(spec);
         assert!(message.starts_with(start), "{spec}: {message}");
     }
+}
+
+/// Every option that takes a number has a range, and only a seed may be any number.
+#[test]
+fn every_number_of_every_method_has_a_range() {
+    let registry = Registry::standard();
+    for listing in registry.listings() {
+        let ranges = registry.option_ranges(&listing);
+        let numbers = listing.options.iter().filter(|(_, default)| default.parse::<f64>().is_ok());
+        let names: Vec<&String> = numbers.map(|(name, _)| name).collect();
+        assert_eq!(names, ranges.iter().map(|(name, _)| name).collect::<Vec<_>>(), "{}", listing.name);
+        for (name, range) in ranges {
+            let any = range.starts_with("any whole number");
+            assert_eq!(any, name == "seed", "{} {name}: {range}", listing.name);
+        }
+    }
+    let range = |name: &str, option: &str| {
+        let listing = registry.listings().into_iter().find(|listing| listing.name == name).unwrap();
+        registry.option_ranges(&listing).into_iter().find(|(name, _)| name == option).unwrap().1
+    };
+    assert_eq!(range("expected-attention", "future"), "1 to 65536");
+    assert_eq!(range("window-attention", "kernel"), "1 to 67108863, odd");
+    assert_eq!(range("window-attention", "sinks"), "0 to 67108864");
+    assert_eq!(range("adaptive", "safeguard"), "0 to 1");
+    assert_eq!(range("r-kv", "threshold"), "-1 to 1");
+    assert_eq!(range("pyramid", "beta"), "1 to 1000000000");
+}
+
+#[test]
+fn more_whole_layers_than_the_model_has_are_refused() {
+    let shape = |layers| Shape { layers, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 0 };
+    let policy = Policy::parse("uniform{whole-layers=5}+recency").unwrap();
+    assert!(policy.check_shape(shape(5)).is_ok());
+    let message = policy.check_shape(shape(4)).unwrap_err().to_string();
+    assert!(message.ends_with("it has 4 layers and whole-layers is 5: use at most 4"), "{message}");
 }

@@ -1,6 +1,6 @@
 //! Checks of the presses' options and of the caches that they plan.
 
-pub(crate) use bitkv_evict::checks::{fraction, odd, window, within};
+pub(crate) use bitkv_evict::checks::{MOST_FUTURE, fraction, odd, window, within};
 use bitkv_evict::{Reason, Shape};
 
 /// Returns an error unless the cache has more tokens than the press protects. The press protects `count`

@@ -37,8 +37,8 @@ method! {
     /// [`CriticalKv`](crate::critical::CriticalKv) uses it.
     pub(crate) struct Future {
         /// The number of future positions over which the rotation of the queries is averaged.
-        n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist; \
-        use at least one future position"),
+        n_future_positions: usize = 512 => checks::within(1..=checks::MOST_FUTURE,
+            "a mean over no positions does not exist, and each position takes time: use 1 to 65536"),
         /// The number of first tokens that are kept, and whose queries are left out of the moments.
         n_sink: usize = 4,
         /// Whether the covariance of the queries is used in addition to their mean.

@@ -29,6 +29,7 @@ mod batch;
 mod code;
 mod contexts;
 mod cost;
+mod deadline;
 mod estimate;
 mod free_running;
 mod gaps;
@@ -39,6 +40,7 @@ mod loaded_models;
 mod measure;
 mod memory;
 mod output_error;
+mod peak;
 mod prefill;
 mod profiles;
 mod reused;
@@ -77,6 +79,7 @@ pub use job::{Cell, Grid, GridOptions, Job, SeededPolicy};
 use key::{Keys, UnitKeys};
 use measure::{SharedResults, UnitMeasurer};
 pub use memory::MemoryJob;
+pub use peak::check_resources;
 use prefill::{CalibratedHeads, Prefill, calibrate};
 pub use profiles::ProfileJob;
 use reused::Reused;
@@ -507,9 +510,19 @@ fn measure_unit(
     let planner = Planner::new(&view);
     let (context, planner, shared) = (&context, &planner, SharedResults::default());
     let CalibratedHeads { numbers: calibration, failure } = calibrated;
-    let uncalibrated = failure.as_deref();
-    let measurer =
-        UnitMeasurer { job, unit, rows, context, planner, calibration, unrepeatable, uncalibrated, shared };
+    let (uncalibrated, deadline) = (failure.as_deref(), Default::default());
+    let measurer = UnitMeasurer {
+        job,
+        unit,
+        rows,
+        context,
+        planner,
+        calibration,
+        unrepeatable,
+        uncalibrated,
+        shared,
+        deadline,
+    };
     let size = batch::size(job, unit, context.cache().bytes());
     let (cells, batches) = (missing.len(), batch::batches(&missing, size).count());
     work.detail(&format!("{}: {cells} cells in {batches} batches of {size} at most", unit.name));

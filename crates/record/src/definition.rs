@@ -120,6 +120,9 @@ pub struct Experiment {
     pub controls: bool,
     /// Remarks on this experiment.
     pub analysis: Option<String>,
+    /// The most seconds that a cell may take. A cell that takes longer fails, and the run continues. The
+    /// limit changes no number, so rows do not depend on it. Default: no limit.
+    pub cell_seconds: Option<f64>,
 }
 
 /// A profile: the attention entropy of every head over texts, at several context lengths.

@@ -101,6 +101,7 @@ fn missing_keys_have_their_defaults() {
         equivalence: None,
         controls: true,
         analysis: None,
+        cell_seconds: None,
     };
     assert_eq!(experiment, &expected);
 }
@@ -309,6 +310,28 @@ fn impossible_values_are_refused() {
         (added("seeds = [-1]"), "seeds lists -1, which is too small: write a whole number of at least 0"),
         (added("seeds = [\"a\"]"), "seeds lists \"a\", which is a string: write a whole number"),
         (added("draws = 0"), "draws = 0 is too small: write a whole number of at least 1"),
+        (
+            added("cell_seconds = 0"),
+            "cell_seconds = 0 is not a time limit: write a number of seconds above 0",
+        ),
+        (added("cell_seconds = nan"), "cell_seconds = nan is not a time limit"),
+        (added("seeds = [1, -1]"), "seeds lists -1"),
+        (
+            added(&format!("seeds = {:?}", (0..1001).collect::<Vec<_>>())),
+            "seeds has 1001 entries: write at most 1000",
+        ),
+        (
+            added("tasks = [{kind = \"recall\", tokens = 9223372036854775807}]"),
+            "tasks.tokens = 9223372036854775807 is too large: write a whole number of at most 67108864",
+        ),
+        (
+            added("tasks = [{kind = \"recall\", tokens = 67108864}]"),
+            "the generated contexts of tasks have 738197504 tokens together: use at most 33554432",
+        ),
+        (
+            added(&format!("draws = 1000\nseeds = {:?}", (0..1000).collect::<Vec<_>>())),
+            "cells on each of 1 contexts: use at most 200000 cells",
+        ),
         (added("draws = 1001"), "draws = 1001 is too large: write a whole number of at most 1000"),
         (
             added("equivalence = 0.001"),

@@ -1,8 +1,9 @@
-//! Checkpoints, from which an interrupted run resumes. A checkpoint is written completely or not at all.
+//! Checkpoints, from which an interrupted run resumes. A checkpoint is written completely or not at all, and
+//! has the recipe, the hashes of the data and the hash of its own content, so that only the same training
+//! resumes.
 
 use std::{
-    collections::HashMap,
-    fs,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -12,9 +13,16 @@ use safetensors::{
     tensor::{Dtype, SafeTensors, TensorView},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
-    Error, Result, error::Source, model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe,
+    Error, Result,
+    data_hashes::{DataHashes, sha256_of_parts},
+    error::Source,
+    model::Model,
+    ops::Precision,
+    optimizer::Optimizer,
+    recipe::Recipe,
 };
 
 /// The name of the checkpoint in the folder of a run.
@@ -39,23 +47,35 @@ pub struct Position {
     pub recall: f64,
 }
 
+/// What must not change between the start of a training and its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs<'a> {
+    /// The recipe.
+    pub(crate) recipe: &'a Recipe,
+    /// The texts and the files made of them.
+    pub(crate) data: &'a DataHashes,
+    /// How weights are rounded.
+    pub(crate) precision: Precision,
+}
+
 /// Writes the weights, the moments of the optimizer and the position of the run.
 ///
 /// # Errors
 /// Fails if the file cannot be written.
-pub fn save(
+pub(crate) fn save(
     folder: &Path,
-    recipe: &Recipe,
-    precision: Precision,
+    inputs: Inputs<'_>,
     model: &Model,
     optimizer: &Optimizer,
     position: &Position,
 ) -> Result<()> {
     let path = folder.join(FILE);
+    let json = |text: serde_json::Result<String>| text.map_err(Error::writing(&path));
     let about = [
-        ("position", serde_json::to_string(position).map_err(Error::writing(&path))?),
-        ("shape", serde_json::to_string(&model.shape).map_err(Error::writing(&path))?),
-        ("run", identity(recipe, precision)),
+        ("position", json(serde_json::to_string(position))?),
+        ("recipe", json(serde_json::to_string(inputs.recipe))?),
+        ("data", json(serde_json::to_string(inputs.data))?),
+        ("run", identity(inputs.precision)),
     ];
     let bytes = serialise(model, optimizer, about).map_err(Error::writing(&path))?;
     bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))
@@ -65,7 +85,7 @@ pub fn save(
 fn serialise(
     model: &Model,
     optimizer: &Optimizer,
-    about: [(&str, String); 3],
+    about: [(&str, String); 4],
 ) -> std::result::Result<Vec<u8>, SafeTensorError> {
     let groups = [
         ("weight", &optimizer.weights),
@@ -83,29 +103,41 @@ fn serialise(
         .iter()
         .map(|(name, dims, bytes)| Ok((name, TensorView::new(Dtype::F32, dims.clone(), bytes)?)))
         .collect::<std::result::Result<Vec<_>, SafeTensorError>>()?;
-    let metadata = HashMap::from(about.map(|(key, value)| (key.to_owned(), value)));
+    let mut metadata = HashMap::from(about.map(|(key, value)| (key.to_owned(), value)));
+    let hash = hash(&metadata, tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+    metadata.insert(HASH.to_owned(), hash);
     safetensors::serialize(views, Some(metadata))
+}
+
+/// The key of the hash in the metadata of a checkpoint.
+const HASH: &str = "sha256";
+
+/// Returns the SHA-256 of everything in a checkpoint except the hash itself.
+fn hash<'a>(
+    metadata: &HashMap<String, String>,
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
+    let about: BTreeMap<_, _> = metadata.iter().filter(|(key, _)| *key != HASH).collect();
+    let about = about.into_iter().map(|(key, value)| (key.as_str(), value.as_bytes()));
+    let tensors: BTreeMap<_, _> = tensors.collect();
+    sha256_of_parts(about.chain(tensors).flat_map(|(name, bytes)| [name.as_bytes(), bytes]))
 }
 
 /// The version of the rule that turns random numbers into batches. A run that was started with another
 /// version cannot be resumed.
 const DRAW_VERSION: u32 = 2;
 
-/// Returns a description of what must not change when a run resumes. Stages may be edited during a run; the
-/// exported recipe must then describe what was really done.
-fn identity(recipe: &Recipe, precision: Precision) -> String {
-    format!(
-        "{}, seeds {} and {}, draws {DRAW_VERSION}, {precision:?} weights",
-        recipe.name, recipe.seed, recipe.data_seed
-    )
+/// Returns a description of what must not change when a run resumes, besides its recipe and its data.
+fn identity(precision: Precision) -> String {
+    format!("draws {DRAW_VERSION}, {precision:?} weights")
 }
 
 /// Returns an [`identity`] as messages show it. Checkpoints keep the form of [`identity`].
 fn described(identity: &str) -> String {
     let (run, weights) = identity.rsplit_once(", ").unwrap_or((identity, ""));
     match weights {
-        "Ternary weights" => format!("`{run}` without --full-precision"),
-        "Full weights" => format!("`{run}` with --full-precision"),
+        "Ternary weights" => format!("a training ({run}) without --full-precision"),
+        "Full weights" => format!("a training ({run}) with --full-precision"),
         _ => format!("`{identity}`"),
     }
 }
@@ -113,19 +145,18 @@ fn described(identity: &str) -> String {
 /// Restores what [`save`] wrote; returns `None` if there is no checkpoint.
 ///
 /// # Errors
-/// Fails if the file is damaged or belongs to another run.
-pub fn load(
+/// Fails if the file is damaged, or belongs to a training with another recipe or other data.
+pub(crate) fn load(
     folder: &Path,
-    recipe: &Recipe,
-    precision: Precision,
+    inputs: Inputs<'_>,
     model: &Model,
 ) -> Result<Option<(Optimizer, Position)>> {
     let path = folder.join(FILE);
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = fs::read(&path).map_err(Error::reading(&path))?;
-    let position = read_position(&path, &bytes, recipe, precision)?;
+    let bytes = bitkv_bytes::read_regular_bytes(&path).map_err(Error::reading(&path))?;
+    let position = read_position(&path, &bytes, inputs)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(resume_error(&path))?;
     let group = |group: &str| -> Result<Vec<Vec<f32>>> {
         let read = |name: &str| Ok(read_floats(tensors.tensor(&format!("{group}.{name}"))?.data()));
@@ -147,22 +178,78 @@ pub fn load(
     Ok(Some((optimizer, position)))
 }
 
-/// Returns the position in a checkpoint, which must belong to the run of this recipe.
-fn read_position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precision) -> Result<Position> {
+/// Returns the position in a checkpoint, which must be whole and belong to the training with these inputs.
+fn read_position(path: &Path, bytes: &[u8], inputs: Inputs<'_>) -> Result<Position> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(resume_error(path))?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let get = |key: &str| metadata.get(key).map_or("", |value| value);
-    let position = serde_json::from_str(get("position")).map_err(resume_error(path))?;
-    if get("shape") != serde_json::to_string(&recipe.shape).map_err(resume_error(path))? {
-        return Err(Error::OtherShape { path: path.into() });
+    let tensors = SafeTensors::deserialize(bytes).map_err(resume_error(path))?;
+    let data: Vec<(String, TensorView<'_>)> = tensors.tensors();
+    let found = hash(&metadata, data.iter().map(|(name, view)| (name.as_str(), view.data())));
+    if metadata.get(HASH) != Some(&found) {
+        return Err(Error::DamagedCheckpoint { path: path.into() });
     }
-    let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
-    match found.filter(|found| **found != wanted) {
-        None => Ok(position),
-        Some(found) => {
-            let (found, wanted) = (described(found), described(&wanted));
-            Err(Error::OtherRun { path: path.into(), found, wanted })
+    let get = |key: &str| metadata.get(key).map_or("", |value| value);
+    let stored = |key: &str| serde_json::from_str(get(key)).map_err(resume_error(path));
+    // Both documents are read from text, so that their numbers have the same form.
+    let value = |text: serde_json::Result<String>| -> Result<Value> {
+        let read = |text: String| serde_json::from_str(&text);
+        text.and_then(read).map_err(resume_error(path))
+    };
+    let differs = |(key, found, wanted): (String, Value, Value)| Error::OtherInput {
+        path: path.into(),
+        key,
+        found: shown(&found),
+        wanted: shown(&wanted),
+    };
+    let wanted = value(serde_json::to_string(inputs.recipe))?;
+    if let Some(change) = first_change("", &stored("recipe")?, &wanted) {
+        return Err(differs(change));
+    }
+    let wanted = value(serde_json::to_string(inputs.data))?;
+    if let Some(change) = first_change("", &stored("data")?, &wanted) {
+        return Err(differs(change));
+    }
+    let (found, wanted) = (get("run"), identity(inputs.precision));
+    if found != wanted {
+        let (found, wanted) = (described(found), described(&wanted));
+        return Err(Error::OtherRun { path: path.into(), found, wanted });
+    }
+    serde_json::from_str(get("position")).map_err(resume_error(path))
+}
+
+/// Returns the first key whose values differ, with both values; `None` if the documents are the same. A value
+/// that one of them lacks is null.
+fn first_change(key: &str, found: &Value, wanted: &Value) -> Option<(String, Value, Value)> {
+    let differs = || (found != wanted).then(|| (key.to_owned(), found.clone(), wanted.clone()));
+    match (found, wanted) {
+        (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).find_map(|name| {
+            let inner = match key {
+                "" => name.clone(),
+                _ if key.starts_with("stage ") => format!("{name} of {key}"),
+                _ => format!("{key}.{name}"),
+            };
+            let value = |object: &Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+            first_change(&inner, &value(a), &value(b))
+        }),
+        (Value::Array(a), Value::Array(b)) if key == "stage" => {
+            let stages = a.iter().zip(b).enumerate();
+            let mut inner = stages.filter_map(|(i, (a, b))| first_change(&format!("stage {}", i + 1), a, b));
+            inner.next().or_else(|| {
+                let counts = (Value::from(a.len()), Value::from(b.len()));
+                (a.len() != b.len()).then(|| ("the number of stages".to_owned(), counts.0, counts.1))
+            })
         }
+        _ => differs(),
+    }
+}
+
+/// Formats a value for a message. A hash is shortened.
+fn shown(value: &Value) -> String {
+    const DIGITS: usize = 12;
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) if text.len() == 64 => format!("{}...", &text[..DIGITS.min(text.len())]),
+        other => other.to_string(),
     }
 }
 

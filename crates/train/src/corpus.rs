@@ -1,14 +1,13 @@
 //! The corpus: text as token ids, prepared once and shared by all models that are trained on it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::Path};
 
+use bitkv_bytes::disk;
 use tokenizers::Tokenizer;
 
 use crate::{
     Error, Result,
+    data_hashes::{DataHashes, read_checked, sha256},
     tasks::{self, TrainingSequence},
     vocabulary::{self, EOS_ID},
 };
@@ -20,6 +19,12 @@ const MIN_TOKENS: usize = 4096;
 const SEPARATOR: &str = "<|endoftext|>";
 /// The size in bytes of the pieces in which a text is encoded. Long pieces are slow to encode.
 const PIECE: usize = 8192;
+/// The largest number of bytes without white space.
+const LONGEST_WORD: usize = 1 << 16;
+/// The fewest different words of a text. The tasks need as many.
+const LEAST_WORDS: usize = 64;
+/// The name of the tokenizer in the folder of the prepared data.
+const TOKENIZER: &str = "tokenizer.json";
 
 /// The tokens of the training and the validation text, and the tokenizer that made them.
 #[derive(Debug)]
@@ -32,32 +37,35 @@ pub struct Corpus {
     pub valid: Vec<u16>,
     /// The length in bytes of the text of each token, `[vocabulary]`.
     pub token_bytes: Vec<u32>,
+    /// The hashes of the texts and of the prepared files.
+    pub(crate) hashes: DataHashes,
 }
 
 impl Corpus {
     /// Reads the prepared data in `prepared`, or prepares it there from `train.txt` and `valid.txt` in
-    /// `folder`.
+    /// `folder`. If a text is in `folder`, it must be the one that the data was prepared from.
     ///
     /// # Errors
-    /// Fails if a file cannot be read or written, a text is too short, or the vocabulary has another size.
+    /// Fails if a file cannot be read or written, was changed after it was prepared, a text is too short, or
+    /// the vocabulary has another size.
     pub fn open(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<Corpus> {
-        let file = |name: &str| prepared.join(name);
-        if !file("tokenizer.json").exists() {
-            prepare(folder, prepared, vocabulary)?;
-        }
-        let tokenizer = Tokenizer::from_file(file("tokenizer.json"))
-            .map_err(|source| Error::ReadTokenizer { path: file("tokenizer.json"), source })?;
+        let hashes = match DataHashes::read(prepared)? {
+            Some(hashes) => hashes,
+            None => prepare(folder, prepared, vocabulary)?,
+        };
+        hashes.check_texts(folder, prepared)?;
+        let path = prepared.join(TOKENIZER);
+        let bytes = read_checked(prepared, TOKENIZER, &hashes.tokenizer)?;
+        let tokenizer = Tokenizer::from_bytes(bytes)
+            .map_err(|source| Error::ReadTokenizer { path: path.clone(), source })?;
         let found = tokenizer.get_vocab_size(true);
         if found != vocabulary {
-            return Err(Error::Vocabulary { path: file("tokenizer.json"), found, wanted: vocabulary });
+            return Err(Error::Vocabulary { path, found, wanted: vocabulary });
         }
         let token_bytes = vocabulary::token_bytes(&tokenizer);
-        Ok(Corpus {
-            tokenizer,
-            train: read_tokens(&file("train.bin"))?,
-            valid: read_tokens(&file("valid.bin"))?,
-            token_bytes,
-        })
+        let train = tokens(&read_checked(prepared, "train.bin", &hashes.train_tokens)?);
+        let valid = tokens(&read_checked(prepared, "valid.bin", &hashes.valid_tokens)?);
+        Ok(Corpus { tokenizer, train, valid, token_bytes, hashes })
     }
 
     /// Checks that the training and the validation text each have more than `length` tokens.
@@ -84,25 +92,58 @@ impl Corpus {
     }
 }
 
-/// Trains the tokenizer and writes the tokens of both texts.
-fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
+/// Trains the tokenizer and writes the tokens of both texts. Returns the hashes of all of them.
+fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<DataHashes> {
     let read = |name: &str| {
         let path = folder.join(name);
-        fs::read_to_string(&path).map_err(Error::reading(path))
+        let bytes = bitkv_bytes::read_text_bytes(&path).map_err(Error::reading(&path))?;
+        String::from_utf8(bytes).map_err(|_| Error::NotText { path })
     };
     let (train, valid) = (read("train.txt")?, read("valid.txt")?);
-    fs::create_dir_all(prepared).map_err(Error::creating(prepared))?;
+    check_words("train.txt", &train)?;
+    check_words("valid.txt", &valid)?;
+    disk::create_folders(prepared).map_err(Error::creating(prepared))?;
+    let write = |name: &str, bytes: &[u8]| -> Result<String> {
+        let path = prepared.join(name);
+        bitkv_bytes::write(&path, bytes).map_err(Error::writing(path))?;
+        Ok(sha256(bytes))
+    };
     let tokenizer = vocabulary::train(&split_documents(&train), vocabulary)?;
-    for (file, name, text) in [("train.txt", "train.bin", &train), ("valid.txt", "valid.bin", &valid)] {
+    // All errors about the tokens come before any file is written.
+    let bytes = |file, text: &str| -> Result<Vec<u8>> {
         let tokens = encode(&tokenizer, text)?;
         check_token_count(file, tokens.len(), MIN_TOKENS)?;
-        let bytes: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
-        let path = prepared.join(name);
-        bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))?;
+        Ok(tokens.iter().flat_map(|t| t.to_le_bytes()).collect())
+    };
+    let (train_bytes, valid_bytes) = (bytes("train.txt", &train)?, bytes("valid.txt", &valid)?);
+    let path = prepared.join(TOKENIZER);
+    let text = tokenizer.to_string(false).map_err(Error::writing(path))?;
+    let hashes = DataHashes {
+        train_text: sha256(train.as_bytes()),
+        valid_text: sha256(valid.as_bytes()),
+        train_tokens: write("train.bin", &train_bytes)?,
+        valid_tokens: write("valid.bin", &valid_bytes)?,
+        tokenizer: write(TOKENIZER, text.as_bytes())?,
+    };
+    hashes.write(prepared)?;
+    Ok(hashes)
+}
+
+/// Checks before the tokenizer is trained that a text has words. Training on one long word takes hours.
+fn check_words(file: &'static str, text: &str) -> Result<()> {
+    let longest = text.split_whitespace().map(str::len).max().unwrap_or(0);
+    if longest > LONGEST_WORD {
+        return Err(Error::LongWord { file, found: longest, most: LONGEST_WORD });
     }
-    // The tokenizer is written last, because its presence means that the other files are complete.
-    let path = prepared.join("tokenizer.json");
-    tokenizer.save(&path, false).map_err(Error::writing(path))
+    let mut words = HashSet::new();
+    let enough = text.split_whitespace().any(|word| {
+        words.insert(word);
+        words.len() >= LEAST_WORDS
+    });
+    match enough {
+        true => Ok(()),
+        false => Err(Error::SameWords { file, found: words.len(), needed: LEAST_WORDS }),
+    }
 }
 
 /// Checks that the text of `file` has more than `most` tokens.
@@ -146,8 +187,7 @@ fn pieces(document: &str) -> Vec<&str> {
     pieces
 }
 
-/// Reads token ids of 16 bits.
-fn read_tokens(path: &PathBuf) -> Result<Vec<u16>> {
-    let bytes = fs::read(path).map_err(Error::reading(path))?;
-    Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+/// Returns the token ids of 16 bits in `bytes`.
+fn tokens(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect()
 }

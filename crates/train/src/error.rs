@@ -39,6 +39,22 @@ pub enum Error {
         "{} holds {found} tokens, but the recipe asks for {wanted}: use another folder for the prepared data", path.display()
     )]
     Vocabulary { path: PathBuf, found: usize, wanted: usize },
+    #[error(
+        "{} was changed after it was prepared: remove the folder {} to prepare it again", path.display(), folder.display()
+    )]
+    DamagedData { path: PathBuf, folder: PathBuf },
+    #[error(
+        "{} is another text than the one that {} was prepared from: give the same text, or other folders for the data and the run", path.display(), prepared.display()
+    )]
+    OtherText { path: PathBuf, prepared: PathBuf },
+    #[error("{} is not UTF-8: save it as UTF-8", path.display())]
+    NotText { path: PathBuf },
+    #[error(
+        "{file} has {found} bytes without white space, but a word has at most {most}: give a text with words"
+    )]
+    LongWord { file: &'static str, found: usize, most: usize },
+    #[error("{file} has {found} different words, but at least {needed} are needed: add text")]
+    SameWords { file: &'static str, found: usize, needed: usize },
     #[error("the corpus cannot be encoded: {source}")]
     Encode { source: Source },
     #[error(
@@ -53,8 +69,14 @@ pub enum Error {
     NotFinite { step: usize },
     #[error("cannot resume from {} ({source}): remove the file to start from the beginning", path.display())]
     Resume { path: PathBuf, source: Source },
-    #[error("{} has another shape than the recipe: use an empty folder", path.display())]
-    OtherShape { path: PathBuf },
+    #[error(
+        "{} is damaged, because its content does not have the hash that it stores: remove the file to start from the beginning", path.display()
+    )]
+    DamagedCheckpoint { path: PathBuf },
+    #[error(
+        "{} was trained with {key} = {found}, but now it is {wanted}: use the same inputs, or use an empty folder", path.display()
+    )]
+    OtherInput { path: PathBuf, key: String, found: String, wanted: String },
     #[error("{} belongs to the run of {found}, but this is a run of {wanted}: use an empty folder", path.display())]
     OtherRun { path: PathBuf, found: String, wanted: String },
     #[error("{}: the tensor {name} does not have the size that the recipe gives it: use an empty folder", path.display())]
@@ -65,6 +87,12 @@ pub enum Error {
         "the loss of the packed model is {packed:.4} nats per token, but that of the trained one is {trained:.4}, so {file} is damaged: export again"
     )]
     OtherLoss { packed: f64, trained: f64, file: &'static str },
+    #[error("{} is not an empty folder: name another folder for the exported model", path.display())]
+    ExportExists { path: PathBuf },
+    #[error("the training was stopped as asked")]
+    Cancelled,
+    #[error(transparent)]
+    TooLarge(#[from] bitkv_bytes::TooLarge),
     #[error("the model's card cannot be formatted: {0}")]
     Card(#[from] std::fmt::Error),
     #[error(transparent)]

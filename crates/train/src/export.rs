@@ -1,8 +1,13 @@
 //! Exports a trained model: packed ternary weights, tokenizer, recipe, log and model card.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
+use bitkv_bytes::{DraftFolder, disk};
 use bitkv_stats::nll_from_logits;
 use bitkv_tokenizer::{Tokenizer, TokenizerOptions};
 use candle_core::Tensor;
@@ -21,15 +26,41 @@ use crate::{
 /// The packed model's embedding is rounded to f16, and its keys and values are cached in f16.
 const TOLERANCE: f64 = 0.01;
 
-/// Writes the trained model to `folder` and checks that the files predict as the trained model does.
+/// Checks before a training that its model can be exported to `folder`.
+///
+/// # Errors
+/// Fails if `folder` is a file, or a folder that is not empty.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    bitkv_bytes::check_new_folder(folder).map_err(|_| Error::ExportExists { path: folder.into() })
+}
+
+/// Writes the trained model to `folder`, which appears only when all files are complete and predict as the
+/// trained model does.
 ///
 /// `recipe` is the recipe with its text, `sources` is a Markdown description of the sources of the data, and
 /// `run` is the folder of the run.
 ///
 /// # Errors
-/// Fails if a file cannot be written, or if the loss of the packed model differs from the loss of the trained
-/// one by more than 0.01 nats per token.
+/// Fails if `folder` has files, if a file cannot be written, or if the loss of the packed model differs from
+/// the loss of the trained one by more than 0.01 nats per token.
 pub fn export(
+    folder: &Path,
+    recipe: (&Recipe, &str),
+    corpus: &Corpus,
+    sources: Option<&str>,
+    trainer: &Trainer<'_>,
+    run: &Path,
+) -> Result<()> {
+    check_folder(folder)?;
+    // A slash at the end would make the hidden folder a child of the folder.
+    let folder: PathBuf = folder.components().collect();
+    let draft = DraftFolder::create(&folder).map_err(Error::writing(&folder))?;
+    fill(draft.folder(), recipe, corpus, sources, trainer, run)?;
+    draft.commit().map_err(Error::writing(folder))
+}
+
+/// Writes all files of a model to `folder` and checks them.
+fn fill(
     folder: &Path,
     recipe: (&Recipe, &str),
     corpus: &Corpus,
@@ -44,9 +75,10 @@ pub fn export(
     write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))
         .map_err(bitkv_bitnet::Error::from)?;
     let path = folder.join("tokenizer.json");
-    corpus.tokenizer.save(&path, false).map_err(Error::writing(&path))?;
+    let tokenizer = corpus.tokenizer.to_string(false).map_err(Error::writing(&path))?;
+    bitkv_bytes::write(&path, tokenizer.as_bytes()).map_err(Error::writing(&path))?;
     let log = folder.join("training-log.csv");
-    fs::copy(run.join(LOG), &log).map_err(Error::writing(log))?;
+    disk::copy_new(&run.join(LOG), &log).map_err(Error::writing(log))?;
     let model = Model::load(&Checkpoint::open(folder).map_err(bitkv_bitnet::Error::from)?)?;
     let tokenizer = Tokenizer::from_file(
         &path,

@@ -1,17 +1,17 @@
 //! The training loop, which runs the stages, writes checkpoints and the log, and reports progress.
 
 use std::{
-    fs::{self, File},
     path::{Path, PathBuf},
     time::Instant,
 };
 
+use bitkv_bytes::disk::{self, DiskFile};
 use bitkv_progress::{Progress, Work};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    checkpoint::{self, Position},
+    checkpoint::{self, Inputs, Position},
     corpus::Corpus,
     evaluate::{bits_per_byte, tally, to_batch},
     model::Model,
@@ -32,7 +32,7 @@ const LOG_EVERY: usize = 20;
 const MEMORY: f64 = 0.95;
 /// The number of tokens of one forward and backward pass. The temporaries of so few tokens fit the CPU cache,
 /// and the allocator reuses their memory.
-const MICRO_BATCH: usize = 2048;
+pub(crate) const MICRO_BATCH: usize = 2048;
 /// The number of held-out windows of a validation during training.
 const WINDOWS: usize = 32;
 
@@ -71,7 +71,7 @@ pub struct Trainer<'a> {
     model: Model,
     optimizer: Optimizer,
     position: Position,
-    log: csv::Writer<File>,
+    log: csv::Writer<DiskFile>,
 }
 
 impl<'a> Trainer<'a> {
@@ -79,16 +79,18 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Fails if the corpus is too small for the recipe, or if the folder holds another run or damaged files.
+    /// A run resumes only with the same recipe, texts and data.
     pub fn open(
         recipe: &'a Recipe,
         corpus: &'a Corpus,
         folder: &Path,
         precision: Precision,
     ) -> Result<Trainer<'a>> {
-        fs::create_dir_all(folder).map_err(Error::creating(folder))?;
+        disk::create_folders(folder).map_err(Error::creating(folder))?;
         corpus.check_length(recipe.shape.max_positions)?;
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
-        let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
+        let inputs = Inputs { recipe, data: &corpus.hashes, precision };
+        let (optimizer, position) = match checkpoint::load(folder, inputs, &model)? {
             Some(found) => found,
             None => (Optimizer::new(&model)?, Position::default()),
         };
@@ -111,10 +113,11 @@ impl<'a> Trainer<'a> {
     /// Trains to the end of the last stage, or for at most `steps` steps.
     ///
     /// # Errors
-    /// Fails if the gradient is not finite, or if a file cannot be written.
+    /// Fails if the gradient is not finite, or if a file cannot be written. If `progress` cancels the work,
+    /// the run is saved after the current step, and the error is [`Error::Cancelled`].
     pub fn run(&mut self, steps: Option<usize>, progress: &dyn Progress) -> Result<()> {
         let work = Work::resumed(progress, "training", self.recipe.steps(), self.position.step);
-        let last = steps.map_or(usize::MAX, |n| self.position.step + n);
+        let last = steps.map_or(usize::MAX, |n| self.position.step.saturating_add(n));
         let (started, tokens) = (Instant::now(), self.position.tokens);
         while let Some(stage) = self.recipe.stages.get(self.position.stage) {
             if self.position.step >= last {
@@ -131,6 +134,10 @@ impl<'a> Trainer<'a> {
             work.reach(self.position.step as u64);
             self.write_log_row(row)?;
             self.advance(stage);
+            if work.is_cancelled() {
+                self.save()?;
+                return Err(Error::Cancelled);
+            }
             if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
                 self.save()?;
             }
@@ -250,30 +257,28 @@ impl<'a> Trainer<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        checkpoint::save(
-            &self.folder,
-            self.recipe,
-            self.precision,
-            &self.model,
-            &self.optimizer,
-            &self.position,
-        )
+        let inputs = Inputs { recipe: self.recipe, data: &self.corpus.hashes, precision: self.precision };
+        checkpoint::save(&self.folder, inputs, &self.model, &self.optimizer, &self.position)
     }
 }
 
 /// Opens the log for appending. Rows of steps after `step` are removed, because a resumed run repeats these
 /// steps.
-fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
+fn open_log(path: &Path, step: usize) -> Result<csv::Writer<DiskFile>> {
     let mut rows: Vec<LogRow> = Vec::new();
     if path.exists() {
         let damaged = |source| Error::DamagedLog { path: path.into(), source };
-        let found = csv::Reader::from_path(path).map_err(damaged)?.into_deserialize();
+        let mut bytes = bitkv_bytes::read_regular_bytes(path).map_err(Error::reading(path))?;
+        // A process that was killed may have written a part of its last line.
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        let found = csv::Reader::from_reader(&bytes[..]).into_deserialize();
         rows = found.collect::<std::result::Result<_, _>>().map_err(damaged)?;
     }
-    let mut log = csv::Writer::from_path(path).map_err(Error::writing(path))?;
-    for row in rows.into_iter().filter(|row| row.step <= step) {
-        log.serialize(row).map_err(Error::writing(path))?;
-    }
-    log.flush().map_err(Error::writing(path))?;
-    Ok(log)
+    rows.retain(|row| row.step <= step);
+    let mut kept = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| kept.serialize(row)).map_err(Error::writing(path))?;
+    let kept = kept.into_inner().map_err(|error| Error::writing(path)(error.into_error()))?;
+    bitkv_bytes::write(path, &kept).map_err(Error::writing(path))?;
+    let file = DiskFile::append(path).map_err(Error::writing(path))?;
+    Ok(csv::WriterBuilder::new().has_headers(rows.is_empty()).from_writer(file))
 }

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use bitkv_train::{Error, corpus::Corpus, ops::Precision, recipe::Recipe, trainer::Trainer};
+use bitkv_bytes::MemoryLimit;
+use bitkv_train::{Error, corpus::Corpus, ops::Precision, recipe::Recipe, resources, trainer::Trainer};
 
 const RECIPE: &str = r#"
 name = "small"
@@ -36,7 +37,7 @@ decay = 0.1
 fn read(folder: &Path, text: &str) -> Result<Recipe, Error> {
     let path = folder.join("recipe.toml");
     fs::write(&path, text).unwrap();
-    Recipe::read(&path)
+    Recipe::read(&path).map(|(recipe, _)| recipe)
 }
 
 /// Returns a text of made-up words.
@@ -69,7 +70,28 @@ fn errors_about_recipes_name_the_key_and_the_remedy() {
         ("length = 64", "length = 0", "length of stage 1 is 0", "multiple of 32"),
         ("synthetic = 0.5", "synthetic = 1.5", "synthetic of stage 1 is 1.5", "0 to 1"),
         ("distance = 16", "distance = 64", "distance of stage 1 is 64", "4 to length - 1 = 63"),
-        ("batch = 1", "batch = 0", "batch of stage 1 is 0", "positive"),
+        ("batch = 1", "batch = 0", "batch of stage 1 is 0", "1 to"),
+        ("batch = 1", "batch = 9223372036854775807", "batch of stage 1 is 92233", "1 to 1048576"),
+        ("steps = 2", "steps = 9223372036854775807", "steps of stage 1 is 92233", "1 to 1000000000"),
+        ("hidden = 32", "hidden = 9223372036854775776", "shape.hidden is 92233", "at most 1048576"),
+        ("intermediate = 64", "intermediate = 1073741824", "shape.intermediate", "at most 1048576"),
+        ("head-dim = 32", "head-dim = 9223372036854775776", "shape.head-dim", "at most 1048576"),
+        ("layers = 1", "layers = 0", "shape.layers is 0", "1 to 4096"),
+        ("layers = 1", "layers = 1000000000", "shape.layers is 1000000000", "1 to 4096"),
+        ("query-heads = 2", "query-heads = 1000000", "shape.query-heads is 1000000", "1 to 65536"),
+        ("vocabulary = 448", "vocabulary = 32", "shape.vocabulary is 32", "at least 288"),
+        ("rope-theta = 10000", "rope-theta = 0", "shape.rope-theta is 0", "1 to"),
+        ("max-positions = 96", "max-positions = 9223372036854775776", "shape.max-positions", "at most"),
+        ("rate = [1e-3, 1e-4]", "rate = [nan, 1e-4]", "rate of stage 1 is NaN", "0 to 1"),
+        ("rate = [1e-3, 1e-4]", "rate = [1e-3, -1.0]", "rate of stage 1 is -1", "0 to 1"),
+        ("rate = [1e-3, 1e-4]", "rate = [inf, 1e-4]", "rate of stage 1 is inf", "0 to 1"),
+        ("rate = [1e-3, 1e-4]", "rate = [1e30, 1e-4]", "rate of stage 1 is 1", "0 to 1"),
+        ("decay = 0.1", "decay = nan", "decay of stage 1 is NaN", "0 to 10"),
+        ("decay = 0.1", "decay = -1.0", "decay of stage 1 is -1", "0 to 10"),
+        ("decay = 0.1", "decay = 0.1\ngate = nan", "gate of stage 1 is NaN", "0 to 1"),
+        ("decay = 0.1", "decay = 0.1\nalphabet = 9223372036854775807", "alphabet of stage 1", "0 to 65536"),
+        ("\"small\"", "\"../x\"", "name is \"../x\"", "letters, digits"),
+        ("\"small\"", "\"\"", "name is \"\"", "1 to 100"),
     ] {
         let message = read(folder.path(), &RECIPE.replacen(from, to, 1)).unwrap_err().to_string();
         for part in ["recipe.toml", "cannot be trained", key, remedy] {
@@ -87,19 +109,61 @@ fn errors_about_recipes_name_the_key_and_the_remedy() {
 }
 
 #[test]
+fn recipes_that_no_machine_can_train_are_refused_before_anything_is_allocated() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = read(folder.path(), RECIPE).unwrap();
+    let limit = MemoryLimit::default();
+    resources::check(&small, folder.path(), limit).unwrap();
+    for (from, to) in [
+        ("hidden = 32", "hidden = 1048576"),
+        ("intermediate = 64", "intermediate = 1048576"),
+        ("head-dim = 32", "head-dim = 1048576"),
+        ("layers = 1", "layers = 4096"),
+        ("query-heads = 2", "query-heads = 65536"),
+        ("batch = 1", "batch = 1048576"),
+    ] {
+        // Together with a width that is large but possible, each of them is out of reach.
+        let text = RECIPE.replacen(from, to, 1).replacen("vocabulary = 448", "vocabulary = 65536", 1);
+        let wide = text.replacen("hidden = 32", "hidden = 262144", 1);
+        let recipe = read(folder.path(), &wide).unwrap();
+        let message = resources::check(&recipe, folder.path(), limit).unwrap_err().to_string();
+        assert!(message.starts_with("the training of small needs about"), "{message}");
+        assert!(message.contains("of memory, but") && message.lines().count() == 1, "{message}");
+    }
+    let message = resources::check(&small, folder.path(), MemoryLimit::new(Some(1 << 20)));
+    assert!(message.unwrap_err().to_string().contains("1.0 MB are allowed"));
+}
+
+#[test]
+fn texts_without_words_are_refused_before_the_tokenizer_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |train: &str| {
+        fs::write(folder.path().join("train.txt"), train).unwrap();
+        fs::write(folder.path().join("valid.txt"), text(7000)).unwrap();
+        Corpus::open(folder.path(), &folder.path().join("data"), 448).unwrap_err().to_string()
+    };
+    assert!(open(&"a".repeat(1 << 20)).contains("train.txt has 1048576 bytes without white space"));
+    let message = open(&"a ".repeat(1 << 20));
+    assert!(message.contains("train.txt has 1 different words, but at least 64 are needed"), "{message}");
+    assert!(!folder.path().join("data").exists(), "nothing was written");
+}
+
+#[test]
 fn errors_about_short_texts_name_the_file_and_the_length() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Corpus::open(folder.path(), &folder.path().join("data"), 448).err().unwrap().to_string();
     assert!(open().contains("train.txt"), "{}", open());
     fs::write(folder.path().join("train.txt"), text(9000)).unwrap();
-    fs::write(folder.path().join("valid.txt"), text(30)).unwrap();
+    fs::write(folder.path().join("valid.txt"), text(300)).unwrap();
     let message = open();
     assert!(message.contains("valid.txt holds") && message.contains("at least 4097 are needed"), "{message}");
     fs::write(folder.path().join("train.txt"), "a").unwrap();
+    assert!(open().contains("train.txt has 1 different words") && open().contains("add text"), "{}", open());
+    fs::write(folder.path().join("train.txt"), text(300)).unwrap();
+    let message = open();
     assert!(
-        open().contains("train.txt is enough") && open().contains("add text, or use a smaller vocabulary"),
-        "{}",
-        open()
+        message.contains("train.txt is enough") && message.contains("add text, or use a smaller vocabulary"),
+        "{message}"
     );
     let corpus = corpus(folder.path());
     let message = corpus.check_length(1 << 20).unwrap_err().to_string();

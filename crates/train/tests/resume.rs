@@ -153,24 +153,147 @@ fn both_styles_export_the_trained_model() {
     }
 }
 
+/// Trains one step in the folder `run`.
+fn train_a_step(recipe: &Recipe, corpus: &Corpus, run: &Path) {
+    let mut trainer = Trainer::open(recipe, corpus, run, Precision::Ternary).unwrap();
+    trainer.run(Some(1), &bitkv_progress::Silent).unwrap();
+}
+
 #[test]
-fn a_folder_of_another_run_is_an_error() {
+fn a_training_resumes_only_with_the_same_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let run = folder.path().join("run");
     let first = recipe(Style::TwoB4T);
-    Trainer::open(&first, &corpus, &run, Precision::Ternary)
-        .unwrap()
-        .run(Some(1), &bitkv_progress::Silent)
-        .unwrap();
-    let mut second = first.clone();
-    second.shape.layers = 1;
-    let error = Trainer::open(&second, &corpus, &run, Precision::Ternary).err().unwrap().to_string();
-    assert!(error.contains("another shape"), "{error}");
-    let mut third = first.clone();
-    third.data_seed = 77;
-    for (recipe, precision) in [(&third, Precision::Ternary), (&first, Precision::Full)] {
-        let error = Trainer::open(recipe, &corpus, &run, precision).err().unwrap().to_string();
-        assert!(error.contains("belongs to the run") && error.contains("use an empty folder"), "{error}");
+    train_a_step(&first, &corpus, &run);
+    type Change = fn(&mut Recipe);
+    let changes: [(Change, &str); 12] = [
+        (|r| r.name = "other".into(), "name = \"tiny\", but now it is \"other\""),
+        (|r| r.seed = 9, "seed = 1, but now it is 9"),
+        (|r| r.data_seed = 77, "data-seed = 2, but now it is 77"),
+        (|r| r.validate_every = 5, "validate-every = 4, but now it is 5"),
+        (|r| r.shape.layers = 1, "shape.layers = 2, but now it is 1"),
+        (|r| r.start.amplitude = 6.0, "start.amplitude = 5.0, but now it is 6.0"),
+        (|r| r.stages[1].rate = [1e-3, 1e-3], "rate of stage 2 = "),
+        (|r| r.stages[0].batch = 4, "batch of stage 1 = 2, but now it is 4"),
+        (|r| r.stages[0].decay = 0.5, "decay of stage 1 = "),
+        (|r| r.stages[0].gate = Some(0.5), "gate of stage 1 = none, but now it is 0.5"),
+        (|r| r.stages[1].steps = 7, "steps of stage 2 = 6, but now it is 7"),
+        (|r| r.stages.truncate(1), "the number of stages = 2, but now it is 1"),
+    ];
+    for (change, expected) in changes {
+        let mut other = first.clone();
+        change(&mut other);
+        let error = Trainer::open(&other, &corpus, &run, Precision::Ternary).err().unwrap().to_string();
+        assert!(error.contains(expected) && error.contains("use an empty folder"), "{expected}: {error}");
     }
+    let error = Trainer::open(&first, &corpus, &run, Precision::Full).err().unwrap().to_string();
+    assert!(error.contains("with --full-precision") && error.contains("use an empty folder"), "{error}");
+    assert!(Trainer::open(&first, &corpus, &run, Precision::Ternary).is_ok());
+}
+
+/// Returns the bytes of a file with one bit changed.
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+#[test]
+fn a_training_resumes_only_with_the_same_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(Style::TwoB4T);
+    let path = |name: &str| folder.path().join(name);
+    train_a_step(&recipe, &corpus(folder.path()), &path("run"));
+    let open = || Corpus::open(folder.path(), &path("data"), 448);
+    for name in ["train.bin", "valid.bin", "tokenizer.json", "data.json"] {
+        let path = path("data").join(name);
+        let kept = fs::read(&path).unwrap();
+        for damaged in [kept[..kept.len() / 2].to_vec(), flipped(&kept, kept.len() / 2)] {
+            fs::write(&path, damaged).unwrap();
+            let error = open().unwrap_err().to_string();
+            assert!(error.contains("was changed after it was prepared"), "{name}: {error}");
+            assert!(error.contains("remove the folder"), "{name}: {error}");
+        }
+        fs::write(&path, kept).unwrap();
+    }
+    // The texts are not needed once they are prepared, but other texts are refused.
+    fs::remove_file(path("train.txt")).unwrap();
+    assert!(open().is_ok());
+    fs::write(path("train.txt"), text(5, 2000)).unwrap();
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("train.txt is another text"), "{error}");
+    // Data of other texts is not the data of the run, even in a new folder.
+    let other = Corpus::open(folder.path(), &path("other"), 448).unwrap();
+    let error = Trainer::open(&recipe, &other, &path("run"), Precision::Ternary).err().unwrap().to_string();
+    assert!(error.contains("tokenizer.json = ") || error.contains("train."), "{error}");
+    assert!(error.contains("use an empty folder"), "{error}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, corpus) = (recipe(Style::TwoB4T), corpus(folder.path()));
+    let run = folder.path().join("run");
+    train_a_step(&recipe, &corpus, &run);
+    let path = run.join("checkpoint.safetensors");
+    let kept = fs::read(&path).unwrap();
+    let positions = (0..40).map(|i| i * (kept.len() - 1) / 39);
+    for at in positions.chain([8, 20, 60, 200]) {
+        fs::write(&path, flipped(&kept, at)).unwrap();
+        let found = Trainer::open(&recipe, &corpus, &run, Precision::Ternary);
+        let error = found.err().unwrap_or_else(|| panic!("bit {at} is accepted")).to_string();
+        assert!(error.contains("checkpoint.safetensors") && error.lines().count() == 1, "{error}");
+    }
+    fs::write(&path, &kept[..kept.len() / 2]).unwrap();
+    assert!(Trainer::open(&recipe, &corpus, &run, Precision::Ternary).is_err());
+    fs::write(&path, kept).unwrap();
+    assert!(Trainer::open(&recipe, &corpus, &run, Precision::Ternary).is_ok());
+}
+
+/// Cancels work from the start.
+struct Cancelling;
+
+impl bitkv_progress::Progress for Cancelling {
+    fn is_cancelled(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_cancelled_training_keeps_its_step_and_abandoned_files_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, corpus) = (recipe(Style::TwoB4T), corpus(folder.path()));
+    let run = folder.path().join("run");
+    let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
+    let error = trainer.run(Some(usize::MAX), &Cancelling).unwrap_err();
+    assert!(matches!(error, bitkv_train::Error::Cancelled));
+    let left = run.join(".checkpoint.safetensors.4294967295-0.tmp");
+    fs::write(&left, "half").unwrap();
+    let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
+    assert!(trainer.position().step == 1 && !left.exists());
+    // The largest number of further steps does not wrap.
+    trainer.run(Some(usize::MAX), &bitkv_progress::Silent).unwrap();
+    assert_eq!(trainer.position().step, 10);
+}
+
+#[test]
+fn an_export_appears_whole_and_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, corpus) = (recipe(Style::TwoB4T), corpus(folder.path()));
+    let (run, out) = (folder.path().join("run"), folder.path().join("model"));
+    train_a_step(&recipe, &corpus, &run);
+    let trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
+    let export = || export(&out, (&recipe, "recipe"), &corpus, None, &trainer, &run);
+    fs::create_dir(&out).unwrap();
+    let left = folder.path().join(".model.4294967295-0.tmp");
+    fs::create_dir(&left).unwrap();
+    export().unwrap();
+    assert!(out.join("README.md").exists() && !left.exists());
+    let error = export().unwrap_err().to_string();
+    assert!(error.contains("is not an empty folder"), "{error}");
+    let hidden = fs::read_dir(folder.path()).unwrap();
+    let hidden =
+        hidden.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
 }

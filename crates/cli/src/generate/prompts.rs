@@ -21,6 +21,7 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
     ensure!(from_input <= 1, "standard input can be only one prompt: give --prompt - once");
     let read = |prompt: &String| {
         if prompt != "-" {
+            ensure!(!prompt.trim().is_empty(), "--prompt is empty: write a prompt");
             return Ok(prompt.clone());
         }
         let mut text = String::new();

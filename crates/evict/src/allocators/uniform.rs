@@ -1,6 +1,6 @@
 //! The allocator `uniform`.
 
-use crate::{Allocator, Division};
+use crate::{Allocator, Division, Reason, Shape};
 
 method! {
     /// Gives every head the same number of tokens. The first `whole-layers` layers can be kept whole. If that
@@ -21,6 +21,17 @@ method! {
 }
 
 impl Allocator for Uniform {
+    fn check(&self, shape: Shape) -> Result<(), Reason> {
+        let (whole, layers) = (self.whole_layers, shape.layers);
+        match whole <= layers {
+            true => Ok(()),
+            false => {
+                Err(format!("it has {layers} layers and whole-layers is {whole}: use at most {layers}")
+                    .into())
+            }
+        }
+    }
+
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let held: Vec<usize> = division.scores.iter().map(Vec::len).collect();
         let whole = self.whole_layers.saturating_mul(division.observation.shape.kv_heads).min(held.len());

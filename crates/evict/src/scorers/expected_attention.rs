@@ -11,7 +11,8 @@ method! {
     #[serde(rename_all = "kebab-case")]
     pub struct ExpectedAttention {
         /// The number of future positions over which the rotation is averaged.
-        pub future: usize = 512 => checks::within(1.., "at least one future position is needed"),
+        pub future: usize = 512 =>
+            checks::within(1..=checks::MOST_FUTURE, "write 1 to 65536 future positions, because each takes time"),
         /// The number of first positions that are left out of the moments and of the softmax; they are kept
         /// first.
         pub skip: usize = 4,

@@ -5,20 +5,19 @@ use std::{
     time::Instant,
 };
 
-use bitkv_bitnet::{Cache, KvCache};
 use bitkv_progress::Silent;
 use bitkv_record::MetricGroup;
 
 use super::{
-    batch,
     contexts::{Part, WorkContext, assigned, contexts},
     in_parallel::SMALL_VOCABULARY,
     job::{Grid, Job},
     memory::MemoryJob,
+    peak,
     profiles::ProfileJob,
     unit::{Scored, Unit},
 };
-use crate::{Error, Result, memory::kv_bytes, profile};
+use crate::{Error, Result, profile};
 
 /// The tokens that are read to estimate the time of a longer context.
 const PROBE: usize = 128;
@@ -42,7 +41,7 @@ pub struct Estimate {
     pub seconds: f64,
     /// The seconds of reading calibration texts. Every shard that has a context of the experiment takes them.
     pub calibration_seconds: f64,
-    /// The peak bytes of weights, caches, activations and logits.
+    /// The peak bytes of memory: the program, weights, caches, activations and logits.
     pub bytes: u64,
 }
 
@@ -88,7 +87,7 @@ pub struct ShardEstimate {
     pub rows: usize,
     /// The seconds that it takes on this machine under its present load.
     pub seconds: f64,
-    /// The peak bytes of weights, caches, activations and logits.
+    /// The peak bytes of memory: the program, weights, caches, activations and logits.
     pub bytes: u64,
 }
 
@@ -135,7 +134,6 @@ fn estimate_profile(job: &ProfileJob) -> Result<Estimate> {
     let first = &windows[..windows.len().min(1)];
     let per_text = seconds(|| profile::measure(loaded, first, "", &Silent).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
-    let kv = kv_bytes(loaded.config(), longest);
     Ok(Estimate {
         experiment: job.name().to_owned(),
         model: job.model().to_owned(),
@@ -144,7 +142,7 @@ fn estimate_profile(job: &ProfileJob) -> Result<Estimate> {
         rows: job.rows(),
         seconds: per_text * windows.len() as f64,
         calibration_seconds: 0.0,
-        bytes: kv + (loaded.model.weight_bytes() + loaded.model.activation_bytes(longest)) as u64,
+        bytes: peak::PROGRAM + loaded.model.weight_bytes() as u64 + peak::reading(loaded, longest),
     })
 }
 
@@ -169,7 +167,7 @@ fn estimate_memory(job: &MemoryJob) -> Result<Estimate> {
         rows: job.rows(),
         seconds: measuring_seconds,
         calibration_seconds: 0.0,
-        bytes: job.loaded().map_or(0, |loaded| loaded.model.weight_bytes() as u64),
+        bytes: peak::memory_study_bytes(job),
     })
 }
 
@@ -183,7 +181,7 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
         rows: job.rows(),
         seconds: 0.0,
         calibration_seconds: 0.0,
-        bytes: model.weight_bytes() as u64,
+        bytes: peak::experiment_bytes(job),
     };
     let Some(first) = job.units.first() else { return Ok(estimate) };
     let mut cache = model.new_cache();
@@ -196,7 +194,6 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
     let decode = seconds(|| model.decode(first.context[0], &mut cache.clone()).map(drop))?;
 
     let small = job.loaded.config().vocab_size <= SMALL_VOCABULARY;
-    let parallel = if small { rayon::current_num_threads() } else { 1 };
     let chunked = job.cells.iter().filter(|cell| cell.axes.when.prefill_chunk.is_some()).count();
     let greedy = if job.wants(MetricGroup::FreeRunning) { GREEDY_TOKENS as f64 * decode } else { 0.0 };
     let unit_seconds = |unit: &Unit| {
@@ -212,21 +209,11 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
     estimate.calibration_seconds = prefill * calibration_tokens as f64 / first.context.len() as f64;
     let measuring = job.units.iter().map(unit_seconds).sum::<f64>() / speedup;
     estimate.seconds = measuring + estimate.calibration_seconds;
-    estimate.bytes += (parallel * batch_bytes(job, first, &cache)) as u64;
     Ok(estimate)
 }
 
-/// Returns the bytes that one context takes while a batch of its cells runs: its cache, the compressed
-/// copies, the logits of all of them, and the activations.
-fn batch_bytes(job: &Job, unit: &Unit, cache: &Cache) -> usize {
-    let (tokens, cells) = (scored(unit), batch::size(job, unit, cache.bytes()));
-    let logits = tokens * job.loaded.config().vocab_size * size_of::<f32>();
-    let activations = job.loaded.model.activation_bytes(cache.tokens_seen().max(cells * tokens));
-    (1 + cells) * (cache.bytes() + logits) + activations
-}
-
 /// Returns the number of tokens that are read after eviction.
-fn scored(unit: &Unit) -> usize {
+pub(super) fn scored(unit: &Unit) -> usize {
     unit.scored.sequences().iter().map(Vec::len).sum()
 }
 

@@ -7,7 +7,7 @@ use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
-use super::batch::forward;
+use super::{batch::forward, deadline::Deadline};
 use crate::{Result, context::Context, logits::borrow};
 
 /// The number of tokens that are generated; fewer if the continuation is shorter.
@@ -19,12 +19,17 @@ const TIMED_TOKENS: usize = 8;
 /// is given, because its prediction would come from the prefill, before anything was evicted.
 ///
 /// # Errors
-/// Returns an error if the model fails.
-pub(super) fn greedy(context: &Context<'_>, mut caches: Vec<Cache>) -> Result<Vec<Vec<u32>>> {
+/// Returns an error if the model fails, or if the deadline passes.
+pub(super) fn greedy(
+    context: &Context<'_>,
+    mut caches: Vec<Cache>,
+    deadline: Deadline,
+) -> Result<Vec<Vec<u32>>> {
     let model = &context.loaded().model;
     let mut next = vec![context.continuation()[0]; caches.len()];
     let mut runs = vec![Vec::new(); caches.len()];
     for _ in 0..TOKENS.min(context.continuation().len()) {
+        deadline.check()?;
         let tokens: Vec<&[u32]> = next.chunks(1).collect();
         next = most_likely(&model.logits(&forward(model, &tokens, &mut caches)?)?)?;
         runs.iter_mut().zip(&next).for_each(|(run, &token)| run.push(token));

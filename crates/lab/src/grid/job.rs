@@ -38,11 +38,13 @@ pub struct GridOptions<'a> {
     pub loading: Loading,
     /// Receives the progress of downloads.
     pub progress: &'a dyn Progress,
+    /// The most seconds that a cell may take, instead of the limits in the definition; `None` to use those.
+    pub cell_seconds: Option<f64>,
 }
 
 impl Default for GridOptions<'_> {
     fn default() -> Self {
-        GridOptions { only: &[], loading: Loading::default(), progress: &Silent }
+        GridOptions { only: &[], loading: Loading::default(), progress: &Silent, cell_seconds: None }
     }
 }
 
@@ -91,6 +93,8 @@ pub struct Job {
     pub calibration: CalibrationSources,
     /// How much of the evaluation texts is read; `None` if the experiment reads no texts.
     pub text_use: Option<TextUse>,
+    /// The most seconds that a cell may take; `None` for no limit.
+    pub cell_seconds: Option<f64>,
 }
 
 /// A policy and its seed, which matters only if the policy is random.
@@ -165,6 +169,7 @@ impl Grid {
                 if job.wants(MetricGroup::Form) && form != Form::True {
                     job.truth = Some(models.open(model, Form::True).at("models")?);
                 }
+                job.cell_seconds = options.cell_seconds.or(job.cell_seconds);
                 Ok(job)
             },
         )?;
@@ -351,6 +356,8 @@ fn make_job(
         "policies: a head pattern cannot be given in a definition: use duo{{by='measured'}}"
     );
     check_budgets(experiment, &loaded)?;
+    let extent = shape(&loaded, experiment.context);
+    all.iter().try_for_each(|policy| policy.check_shape(extent)).at("policies")?;
     let (units, text_use) = units(experiment, &loaded, &evaluated)?;
     let cells = cells(experiment, form, &policies);
     ensure!(
@@ -359,6 +366,7 @@ fn make_job(
         "policies: none of them can be measured with the values of when: add \"once\" to when, or name other policies"
     );
     Ok(Job {
+        cell_seconds: experiment.cell_seconds,
         experiment: experiment.clone(),
         form,
         loaded,

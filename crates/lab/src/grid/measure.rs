@@ -14,6 +14,7 @@ use candle_core::Tensor;
 use super::{
     base_rows::BaseRows,
     batch::{QUESTIONS_AT_ONCE, forward},
+    deadline::Deadline,
     free_running,
     job::{Cell, Job},
     key, output_error,
@@ -44,6 +45,8 @@ pub(super) struct UnitMeasurer<'a> {
     /// The reason why the entropies of heads could not be measured, if a policy needs them and it failed.
     pub(super) uncalibrated: Option<&'a str>,
     pub(super) shared: SharedResults<'a>,
+    /// When the batch that is measured must be ready.
+    pub(super) deadline: std::cell::Cell<Deadline>,
 }
 
 /// Results of the full cache that cells are compared with. Each is computed when the first cell needs it.
@@ -117,6 +120,7 @@ impl<'a> UnitMeasurer<'a> {
     }
 
     fn measure_batch(&self, cells: &[&Cell]) -> Result<Vec<CellRows>> {
+        self.deadline.set(Deadline::new(self.job.cell_seconds, cells.len()));
         let caches = cells.iter().map(|cell| self.compress(cell)).collect::<Result<Vec<_>>>()?;
         let rows: Vec<GridRow> =
             cells.iter().zip(&caches).map(|(cell, compressed)| self.plan_row(cell, compressed)).collect();
@@ -131,6 +135,7 @@ impl<'a> UnitMeasurer<'a> {
             Scored::Questions(_) | Scored::Together { .. } => self.score_questions(cells, caches, rows)?,
         };
         let seconds = started.elapsed().as_secs_f64();
+        self.check_time()?;
         let timing = |i: usize, rows: &[GridRow]| TimingRow {
             key: rows[0].key.clone(),
             experiment: self.job.experiment.name.clone(),
@@ -154,6 +159,20 @@ impl<'a> UnitMeasurer<'a> {
         Ok(rows.into_iter().enumerate().map(with_timing).collect())
     }
 
+    /// # Errors
+    /// Returns an error if the batch takes too long.
+    fn check_time(&self) -> Result<()> {
+        self.deadline.get().check()
+    }
+
+    /// Computes what later cells share. It takes no time of the cell that needs it first.
+    fn without_deadline<T>(&self, make: impl FnOnce() -> T) -> T {
+        let (deadline, started) = (self.deadline.take(), Instant::now());
+        let made = make();
+        self.deadline.set(deadline.later_by(started.elapsed()));
+        made
+    }
+
     /// Returns a row with what was kept, but without results.
     fn plan_row(&self, cell: &Cell, compressed: &CompressedCache<'_>) -> GridRow {
         GridRow {
@@ -171,6 +190,7 @@ impl<'a> UnitMeasurer<'a> {
 
     /// Returns a copy of the context's cache, compressed as the cell says.
     fn compress(&self, cell: &Cell) -> Result<CompressedCache<'a>> {
+        self.check_time()?;
         let loaded = self.context.loaded();
         let shape = self.context.shape();
         if let Some(reason) = &self.unrepeatable
@@ -212,7 +232,8 @@ impl<'a> UnitMeasurer<'a> {
                 )
             }
             Some(chunk) => {
-                chunked_prefill(self.context.tokens(), chunk, budget, evictor, loaded.model.new_cache())?
+                let cache = loaded.model.new_cache();
+                chunked_prefill(self.context.tokens(), chunk, budget, evictor, cache, self.deadline.get())?
             }
         };
         store(&mut compressed.cache, cell.axes.kv)?;
@@ -234,7 +255,7 @@ impl<'a> UnitMeasurer<'a> {
         if self.job.wants(MetricGroup::FreeRunning) && every.is_none() {
             let full = self.full_greedy()?;
             let copies = caches.iter().map(|compressed| compressed.cache.clone()).collect();
-            let runs = free_running::greedy(self.context, copies)?;
+            let runs = free_running::greedy(self.context, copies, self.deadline.get())?;
             for (row, greedy) in rows.iter_mut().zip(&runs) {
                 row.first_divergence = Some(metrics::first_difference(full, greedy));
                 row.matching_fraction = Some(metrics::matching_fraction(full, greedy));
@@ -312,6 +333,7 @@ impl<'a> UnitMeasurer<'a> {
     /// Reads the continuation through all caches at once. Returns the logits after each of its tokens, cache
     /// by cache, `[caches * continuation, vocabulary]`.
     fn continue_all(&self, mut caches: Vec<Cache>, continuation: &[u32]) -> Result<Tensor> {
+        self.check_time()?;
         let model = &self.context.loaded().model;
         let hidden = forward(model, &vec![continuation; caches.len()], &mut caches)?;
         drop(caches);
@@ -330,6 +352,7 @@ impl<'a> UnitMeasurer<'a> {
         let mut logits = Vec::new();
         for CompressedCache { cache, budget, evictor, .. } in caches {
             for block in continuation.chunks(every) {
+                self.check_time()?;
                 let (output, observation) = evictor.read(block, cache)?;
                 logits.push(model.logits(&output.hidden)?);
                 evictor.evict(&observation, *budget, cache)?;
@@ -378,6 +401,7 @@ impl<'a> UnitMeasurer<'a> {
             caches.iter().flat_map(|&cache| questions.iter().map(move |q| (cache, q))).collect();
         let mut right = Vec::new();
         for batch in all.chunks(QUESTIONS_AT_ONCE) {
+            self.check_time()?;
             let asked: Vec<Vec<u32>> = batch.iter().map(|(_, question)| question.asked()).collect();
             let tokens: Vec<&[u32]> = asked.iter().map(Vec::as_slice).collect();
             let mut caches: Vec<Cache> = batch.iter().map(|&(cache, _)| cache.clone()).collect();
@@ -421,14 +445,16 @@ impl<'a> UnitMeasurer<'a> {
                 let reference = self.context.reference();
                 Ok(right_answers(reference.values(), reference.classes(), answers))
             }
-            _ => Ok(self.ask_alone(&[self.context.cache()])?.concat()),
+            _ => Ok(self.without_deadline(|| self.ask_alone(&[self.context.cache()]))?.concat()),
         })
     }
 
     /// Returns the greedy continuation under the full cache.
     fn full_greedy(&self) -> Result<&Vec<u32>> {
         get_or_try_init(&self.shared.greedy, || {
-            Ok(free_running::greedy(self.context, vec![self.context.cache().clone()])?.concat())
+            let cache = vec![self.context.cache().clone()];
+            let greedy = || free_running::greedy(self.context, cache, Deadline::default());
+            Ok(self.without_deadline(greedy)?.concat())
         })
     }
 
@@ -522,9 +548,11 @@ fn chunked_prefill<'a>(
     budget: Budget,
     mut evictor: Evictor<'a>,
     mut cache: Cache,
+    deadline: Deadline,
 ) -> Result<CompressedCache<'a>> {
     let (mut plan, mut plan_seconds, mut budget) = (None, 0.0, budget);
     for part in tokens.chunks(chunk) {
+        deadline.check()?;
         let (_, observation) = evictor.read(part, &mut cache)?;
         let started = Instant::now();
         budget = budget.fixed_for(Shape { tokens: tokens.len(), ..observation.shape() });

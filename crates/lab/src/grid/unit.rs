@@ -111,7 +111,11 @@ pub(super) fn units(
 
 /// Returns an error if a unit of a task takes more positions than the model has.
 fn check_positions(units: &[Unit], task: &GridTask, loaded: &LoadedModel) -> Result<()> {
-    let longest = units.iter().map(Unit::longest).max().unwrap_or(0);
+    check_length(units.iter().map(Unit::longest).max().unwrap_or(0), task, loaded)
+}
+
+/// Returns an error if a context of a task and what follows it take more positions than the model has.
+fn check_length(longest: usize, task: &GridTask, loaded: &LoadedModel) -> Result<()> {
     let (positions, task) = (loaded.config().max_position_embeddings, task.task);
     let name = &loaded.name;
     ensure!(
@@ -155,7 +159,8 @@ impl Unit {
 /// Returns the tokens of every text that an experiment reads or scores.
 fn text_windows(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Window>> {
     let all: Vec<&Text> = texts.all().iter().collect();
-    Window::all(loaded, &all, experiment.context + experiment.horizon + 1).at("texts")
+    Window::all(loaded, &all, experiment.context.saturating_add(experiment.horizon).saturating_add(1))
+        .at("texts")
 }
 
 fn text_units(experiment: &Experiment, loaded: &LoadedModel, windows: Vec<Window>) -> Result<Vec<Unit>> {
@@ -188,6 +193,8 @@ fn retrieval_units(experiment: &Experiment, loaded: &LoadedModel, task: &GridTas
     };
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();
+    // A context that the model cannot read must not be drawn: it may be longer than the memory.
+    check_length(task.tokens, task, loaded)?;
     for index in 0..task.count {
         let drawn = tasks::draw(task.task.kind, &words, task.tokens, index, seed)
             .at(format!("tasks: `{}` cannot be drawn for {}", task.task, loaded.name))?;

@@ -29,7 +29,7 @@ pub(super) fn names(names: &[&str], place: &Place, gaps: &mut Gaps) {
 /// A check of an experiment, and the keys that it reads.
 type Check = (fn(&Experiment) -> Result<(), DefinitionError>, &'static [&'static str]);
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     (full_budget, &["budgets"]),
     (budgets, &["budgets", "tasks", "context"]),
     (controls, &["controls", "analysis"]),
@@ -41,7 +41,47 @@ const CHECKS: [Check; 11] = [
     (metrics, &["metrics", "tasks"]),
     (forms, &["metrics", "forms"]),
     (equal, &["equal", "kv"]),
+    (generated, &["tasks"]),
 ];
+
+/// The most rows of an experiment on one model. More could not be measured or read.
+const MOST_ROWS: usize = 10_000_000;
+/// The most cells of a context.
+const MOST_CELLS: usize = 200_000;
+/// The most tokens of all generated contexts of an experiment. They are drawn before anything is measured.
+const MOST_GENERATED: usize = 1 << 25;
+
+/// Checks that the lists of an experiment do not multiply to more rows than can be measured. Policies that
+/// are not random count as often as random ones, so this is an upper bound.
+pub(super) fn rows(experiment: &Experiment) -> Result<(), DefinitionError> {
+    let lists = [&experiment.policies.len(), &experiment.budgets.len(), &experiment.seeds.len()];
+    let axes = experiment.axes.product().len();
+    let factors = lists.into_iter().chain([&experiment.draws, &axes]);
+    let cells = factors.fold(1usize, |product, factor| product.saturating_mul(*factor));
+    let contexts = experiment.tasks.iter().fold(0usize, |sum, task| sum.saturating_add(task.count)).max(1);
+    let rows = cells.saturating_mul(contexts);
+    match cells <= MOST_CELLS && rows <= MOST_ROWS {
+        true => Ok(()),
+        false => Err(DefinitionError::Key(format!(
+            "policies, budgets, seeds, draws and axes multiply to {cells} cells on each of {contexts} contexts: use at \
+             most {MOST_CELLS} cells and {MOST_ROWS} rows, and divide the experiment into several"
+        ))),
+    }
+}
+
+/// Checks that all generated contexts together can be drawn.
+fn generated(experiment: &Experiment) -> Result<(), DefinitionError> {
+    let tokens =
+        |sum: usize, task: &super::GridTask| sum.saturating_add(task.count.saturating_mul(task.tokens));
+    let tokens = experiment.tasks.iter().fold(0, tokens);
+    match tokens <= MOST_GENERATED {
+        true => Ok(()),
+        false => Err(DefinitionError::Key(format!(
+            "the generated contexts of tasks have {tokens} tokens together: use at most {MOST_GENERATED}, with a \
+             smaller count or fewer tokens"
+        ))),
+    }
+}
 
 /// Checks an experiment as a whole, except what depends on a key that could not be read.
 pub(super) fn experiment(experiment: &Experiment, place: &Place, gaps: &mut Gaps) {

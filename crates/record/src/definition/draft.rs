@@ -34,7 +34,8 @@ impl Draft {
     /// Parses a definition. `file` names the text in errors; relative paths in the text start in its folder.
     ///
     /// # Errors
-    /// Fails if the text is not TOML, or has a newer format. All other errors are gaps.
+    /// Fails if the text is not TOML, has a newer format, or asks for more rows than can be measured. All
+    /// other errors are gaps.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
         let place = Place::file(file);
         let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
@@ -49,6 +50,10 @@ impl Draft {
         let tables = keys.tables("experiment", &mut gaps).into_iter();
         let read = tables.map(|table| experiment::read(table, &place, &mut gaps)).collect::<Vec<_>>();
         let (experiments, places): (Vec<Experiment>, Vec<(Place, Gaps)>) = read.into_iter().unzip();
+        // Other gaps are found by listing all cells, which such an experiment has too many of.
+        for (experiment, (place, _)) in experiments.iter().zip(&places) {
+            check::rows(experiment).map_err(|reason| place.refuse(reason))?;
+        }
         let tables = keys.tables("profile", &mut gaps);
         let profiles: Vec<_> =
             tables.into_iter().map(|table| profile::read(table, &place, &mut gaps)).collect();

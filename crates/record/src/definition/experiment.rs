@@ -1,6 +1,6 @@
 //! Reads a section `[[experiment]]` of a definition.
 
-use super::keys::{Keys, Place, count, named, text};
+use super::keys::{Keys, Place, count, named, seed, text};
 use super::listed_model::models;
 use super::{CalibrationSettings, Experiment, TextSource, check, equivalence, parts};
 use crate::gap::Gaps;
@@ -9,9 +9,10 @@ use toml::Table;
 
 /// The keys besides those of the axes.
 #[rustfmt::skip]
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics",
     "tasks", "calibration", "seeds", "draws", "equivalence", "controls", "analysis",
+    "cell_seconds",
 ];
 
 /// The default metrics: those that apply to every experiment and have the same value in every run.
@@ -25,7 +26,6 @@ pub(super) fn read(table: Table, file: &Place, of_file: &mut Gaps) -> (Experimen
     let known = [&KEYS[..], AxisLists::KEYS].concat();
     let mut keys = Keys::named(table, &known, "experiment", file, &mut gaps);
     let at_least_one = |place: &Place, value| count(place, value, 1);
-    let seed = |place: &Place, value| count(place, value, 0).map(|seed| seed as u64);
     let name = gaps.value("name", keys.required("name", "\"scorers\"", text), String::new());
     let context = gaps.value("context", keys.required("context", "896", at_least_one), 1);
     let default = CalibrationSettings::default();
@@ -47,6 +47,7 @@ pub(super) fn read(table: Table, file: &Place, of_file: &mut Gaps) -> (Experimen
         equivalence: gaps.value("equivalence", keys.value("equivalence", equivalence::read), None),
         controls: gaps.value("controls", keys.flag("controls"), None).unwrap_or(true),
         analysis: gaps.value("analysis", keys.text("analysis"), None),
+        cell_seconds: gaps.value("cell_seconds", keys.value("cell_seconds", parts::cell_seconds), None),
         name,
     };
     check::experiment(&experiment, &keys.place, &mut gaps);

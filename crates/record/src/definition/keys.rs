@@ -6,6 +6,12 @@ use crate::{DefinitionError, Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// The most entries of a list, and the most sections of a kind. More would only take time: each is compared
+/// with all others, and measured.
+const MOST_ENTRIES: usize = 1000;
+/// The most tokens of a context. No model reads as many, and their bytes can be counted in 64 bits.
+const MOST_TOKENS: usize = 1 << 26;
+
 /// A place in a definition, for errors: the file, the section and the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -229,6 +235,11 @@ impl Keys {
             Value::Array(values) if values.is_empty() => {
                 Err(place.refuse(format!("{} = [] is empty: list at least one value", place.key)))
             }
+            Value::Array(values) if values.len() > MOST_ENTRIES => Err(place.refuse(format!(
+                "{} has {} entries: write at most {MOST_ENTRIES}, and divide the definition into several",
+                place.key,
+                values.len()
+            ))),
             Value::Array(values) => Ok(values.into_iter().map(move |value| (place.for_entries(), value))),
             other => Err(place.wrong_type(&other, "a list in brackets")),
         }
@@ -252,8 +263,19 @@ pub(super) fn text(place: &Place, value: Value) -> Result<String, RecordError> {
     }
 }
 
-/// Reads a whole number of at least `least`.
+/// Reads a whole number of at least `least` that counts tokens or other things.
 pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, RecordError> {
+    let number = whole(place, value, least)?;
+    at_most(place, number, MOST_TOKENS)
+}
+
+/// Reads a seed, which may be any whole number of at least 0.
+pub(super) fn seed(place: &Place, value: Value) -> Result<u64, RecordError> {
+    whole(place, value, 0).map(|seed| seed as u64)
+}
+
+/// Reads a whole number of at least `least`.
+fn whole(place: &Place, value: Value, least: usize) -> Result<usize, RecordError> {
     let number = value.as_integer().ok_or_else(|| place.wrong_type(&value, "a whole number"))?;
     usize::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
         place.refuse(format!(
@@ -265,12 +287,16 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
 
 /// Reads a whole number of at least 1 and at most `most`.
 pub(super) fn count_up_to(place: &Place, value: Value, most: usize) -> Result<usize, RecordError> {
-    let number = count(place, value, 1)?;
+    at_most(place, whole(place, value, 1)?, most)
+}
+
+/// Returns the number, or an error if it is more than `most`.
+fn at_most(place: &Place, number: usize, most: usize) -> Result<usize, RecordError> {
     match number <= most {
         true => Ok(number),
         false => Err(place.refuse(format!(
-            "{} = {number} is too large: write a whole number of at most {most}",
-            place.key
+            "{} too large: write a whole number of at most {most}",
+            place.value_is(&number.to_string())
         ))),
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the values of an experiment that are more than a name or a number: texts, budgets, policies, pairs,
 //! tasks and the calibration.
 
-use super::keys::{Keys, Place, count, count_up_to, named, shown, table, text};
+use super::keys::{Keys, Place, count, count_up_to, named, number, shown, table, text};
 use super::{CalibrationSettings, GridTask, TextSource};
 use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, ValueError};
 use toml::Value;
@@ -16,9 +16,25 @@ const MOST_CONTEXTS: usize = 10_000;
 /// The most random choices of a policy for each seed. More would only take time.
 const MOST_DRAWS: usize = 1000;
 
+/// The longest time limit of a cell in seconds: a year.
+const MOST_SECONDS: f64 = 31_536_000.0;
+
 /// Reads the key `draws`.
 pub(super) fn draws(place: &Place, value: Value) -> Result<usize, RecordError> {
     count_up_to(place, value, MOST_DRAWS)
+}
+
+/// Reads the key `cell_seconds`.
+pub(super) fn cell_seconds(place: &Place, value: Value) -> Result<f64, RecordError> {
+    let shown = shown(&value);
+    let seconds = number(place, value)?;
+    match seconds > 0.0 && seconds <= MOST_SECONDS {
+        true => Ok(seconds),
+        false => Err(place.refuse(format!(
+            "{} = {shown} is not a time limit: write a number of seconds above 0 and at most {MOST_SECONDS}",
+            place.key()
+        ))),
+    }
 }
 
 /// Reads the key `texts` of an experiment.
