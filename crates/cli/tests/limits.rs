@@ -94,8 +94,18 @@ fn shapes_that_no_machine_has() {
 #[test]
 fn policies_with_huge_options() {
     let place = Place::with_texts();
-    let plan =
-        ["plan", "--model", "tiny-gqa", "--text", "texts/later.txt", "--first", "64", "--budget", "0.5"];
+    let plan = [
+        "plan",
+        "--quiet",
+        "--model",
+        "tiny-gqa",
+        "--text",
+        "texts/later.txt",
+        "--first",
+        "64",
+        "--budget",
+        "0.5",
+    ];
     for policy in [
         "uniform+expected-attention{future=100000000}",
         "uniform+expected-attention{skip=N}",
