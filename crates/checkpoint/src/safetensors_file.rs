@@ -79,8 +79,8 @@ pub(crate) fn write_model(
 ) -> Result<u64> {
     disk::create_folders(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let [weights, configuration] = FILES.map(|name| folder.join(name));
-    let bytes = write((&weights, Existing::Keep), &[], entries, progress)?;
-    bitkv_bytes::write_with(&configuration, config.to_json().as_bytes(), Existing::Keep)
+    let bytes = write((&weights, Existing::Replace), &[], entries, progress)?;
+    bitkv_bytes::write(&configuration, config.to_json().as_bytes())
         .map_err(Error::writing(&configuration))?;
     Ok(bytes)
 }

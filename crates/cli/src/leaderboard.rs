@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = &arguments.folder;
+    let runs = run_folders(folder)?;
     let page = arguments.out.clone().unwrap_or_else(|| folder.join("index.html"));
     let target = Target::new("--out", &page, arguments.force)?;
-    let runs = run_folders(folder)?;
     let listed = runs.iter().map(|name| listed(folder, name)).collect::<Result<_>>()?;
     let shown = folder.display();
     ensure!(

@@ -13,7 +13,8 @@ const TOKENS: usize = 64;
 /// Profiles 64 tokens with more arguments, and returns what is exported.
 fn export(place: &Place, more: &[&str]) -> PlanExport {
     place.tokens("tokens.json", TOKENS as u32);
-    let arguments = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json"];
+    let arguments =
+        ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json", "--force"];
     place.json(&[&arguments, more].concat());
     PlanExport::read(&place.path("heads.json")).unwrap()
 }
@@ -79,7 +80,8 @@ fn impossible_exports_are_refused() {
     let place = Place::new();
     place.tokens("tokens.json", TOKENS as u32);
     let refuses_with = |more: &[&str], says: &[&str]| {
-        let arguments = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json"];
+        let arguments =
+            ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json", "--force"];
         place.refuses(&[&arguments, more].concat(), says);
     };
     let says = ["entropy+window-attention", "needs only entropies", "bitkv plan --export"];

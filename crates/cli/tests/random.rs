@@ -93,13 +93,13 @@ fn impossible_shapes_and_existing_files_are_refused() {
     let shape = original("config.json").display().to_string();
     place.refuses(
         &["random", "--shape", &shape, "--out", "there", "--seed", "2"],
-        &["there/model.safetensors already exists: choose another path"],
+        &["there already exists: choose another path or remove it"],
     );
     assert!(fs::read(place.path("there/model.safetensors")).unwrap() == before);
     place.write("file", "mine");
     place.refuses(
         &["random", "--shape", &shape, "--out", "file"],
-        &["cannot write file (", "): choose another path"],
+        &["file already exists: choose another path or remove it"],
     );
     assert_eq!(fs::read(place.path("file")).unwrap(), b"mine");
 }

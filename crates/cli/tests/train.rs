@@ -8,54 +8,10 @@ use std::{
     process::Stdio,
 };
 
-use support::Place;
-
-const RECIPE: &str = r#"
-name = "small"
-seed = 1
-data-seed = 2
-checkpoint-every = 2
-validate-every = 4
-
-[shape]
-style = "2b-4t"
-vocabulary = 448
-hidden = 32
-intermediate = 64
-layers = 1
-query-heads = 2
-kv-heads = 1
-head-dim = 32
-rope-theta = 10000
-max-positions = 96
-
-[[stage]]
-steps = 4
-length = 64
-batch = 1
-synthetic = 0.5
-distance = 16
-rate = [1e-3, 1e-4]
-decay = 0.1
-"#;
-
-/// Returns a text of made-up words.
-fn text(words: u32) -> String {
-    let letter = |n: u32| char::from(b'a' + (n % 26) as u8);
-    let word = |i: u32| -> String {
-        let n = i.wrapping_mul(2_654_435_761) >> 16;
-        [n / 7, n / 11, n / 13].map(letter).iter().collect()
-    };
-    (0..words).map(|i| word(i % 150) + if i % 9 == 8 { "\n" } else { " " }).collect()
-}
-
-fn place() -> Place {
-    let place = Place::new();
-    place.write("corpus/train.txt", text(9000));
-    place.write("corpus/valid.txt", text(7000));
-    place.write("recipe.toml", RECIPE);
-    place
-}
+use support::{
+    Place,
+    training::{RECIPE, text},
+};
 
 /// A training in the folder `run`, with more arguments.
 fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -64,7 +20,7 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_resumed_training_gives_the_same_model_and_a_changed_one_is_refused() {
-    let place = place();
+    let place = Place::with_corpus();
     place.text(&train(&["--export", "whole"]));
     fs::rename(place.path("run"), place.path("first")).unwrap();
     place.text(&train(&["--steps", "1"]));
@@ -85,7 +41,7 @@ fn a_resumed_training_gives_the_same_model_and_a_changed_one_is_refused() {
 
 #[test]
 fn recipes_out_of_reach_are_refused() {
-    let place = place();
+    let place = Place::with_corpus();
     for (from, to) in [
         ("batch = 1", "batch = 9223372036854775807"),
         ("hidden = 32", "hidden = 1048576"),
@@ -106,7 +62,7 @@ fn recipes_out_of_reach_are_refused() {
 /// The device `/dev/full` refuses every byte, as a full disk does.
 #[test]
 fn a_full_standard_error_changes_no_exit_code() {
-    let place = place();
+    let place = Place::with_corpus();
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     if fs::metadata("/dev/full").is_ok_and(|metadata| metadata.rdev() != 0) {
         let status = place.command(&train(&["--verbose"])).stderr(full()).stdout(Stdio::null()).status();

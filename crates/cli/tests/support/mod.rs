@@ -5,6 +5,7 @@
 pub(crate) mod grid;
 pub(crate) mod hub;
 pub(crate) mod model;
+pub(crate) mod training;
 
 use std::{
     fs,
