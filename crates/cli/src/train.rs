@@ -1,8 +1,9 @@
 //! `bitkv train`: a small BitNet model from a folder of text.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
+use bitkv_bytes::limit;
 use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
 use serde_json::json;
 
@@ -47,8 +48,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
     trainer.run(arguments.steps, &BARS)?;
     if let Some(folder) = &arguments.export {
-        let text = fs::read_to_string(&arguments.recipe)?;
-        let sources = fs::read_to_string(arguments.corpus.join("SOURCES.md")).ok();
+        let text = bitkv_bytes::read_written_document(&arguments.recipe, limit::DEFINITION)?;
+        let sources = arguments.corpus.join("SOURCES.md");
+        let sources = bitkv_bytes::read_written_document(&sources, limit::WRITTEN).ok();
         export(folder, (&recipe, &text), &corpus, sources.as_deref(), &trainer, &arguments.out)?;
     }
     let p = trainer.position();

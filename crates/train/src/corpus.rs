@@ -88,7 +88,7 @@ impl Corpus {
 fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
     let read = |name: &str| {
         let path = folder.join(name);
-        fs::read_to_string(&path).map_err(Error::reading(path))
+        bitkv_bytes::read_written_document(&path, bitkv_bytes::limit::CORPUS).map_err(Error::reading(path))
     };
     let (train, valid) = (read("train.txt")?, read("valid.txt")?);
     fs::create_dir_all(prepared).map_err(Error::creating(prepared))?;
@@ -148,6 +148,6 @@ fn pieces(document: &str) -> Vec<&str> {
 
 /// Reads token ids of 16 bits.
 fn read_tokens(path: &PathBuf) -> Result<Vec<u16>> {
-    let bytes = fs::read(path).map_err(Error::reading(path))?;
+    let bytes = bitkv_bytes::read_bytes(path, bitkv_bytes::limit::CORPUS).map_err(Error::reading(path))?;
     Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
 }

@@ -1,6 +1,6 @@
 //! Recipes: the TOML files that describe a model and its training.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,8 @@ impl Recipe {
     /// # Errors
     /// Fails if the file cannot be read or parsed, or holds a value that cannot be trained.
     pub fn read(path: &Path) -> Result<Recipe> {
-        let text = fs::read_to_string(path).map_err(Error::reading(path))?;
+        let text = bitkv_bytes::read_written_document(path, bitkv_bytes::limit::DEFINITION)
+            .map_err(Error::reading(path))?;
         let recipe: Recipe = toml::from_str(&text).map_err(|source| {
             let (path, text) = (path.into(), text.clone());
             Error::Recipe { path, text, source: Box::new(source) }
