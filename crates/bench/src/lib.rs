@@ -8,6 +8,7 @@
 //! all tests of a pass, and the tests of one pass can be compared in pairs.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod cache;
 mod ceilings;

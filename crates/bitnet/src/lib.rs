@@ -63,6 +63,7 @@
 //! bit-identical results. KIVI is the exception: it quantises at the end of each pass.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod attention;
 mod bit_linear;

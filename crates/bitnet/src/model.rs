@@ -3,7 +3,7 @@
 //! References: *The Era of 1-bit LLMs* (arXiv 2402.17764), *BitNet b1.58 2B4T Technical Report* (arXiv
 //! 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
-use bitkv_checkpoint::{Checkpoint, Config, NormShape};
+use bitkv_checkpoint::{Checkpoint, Config};
 use bitkv_kernels::dense::{Arithmetic, Instructions, Int8};
 use candle_core::{Device, Tensor};
 
@@ -28,6 +28,19 @@ pub(crate) struct Layer {
     pub(crate) attention: Attention,
     pub(crate) post_attention_norm: RmsNorm,
     pub(crate) mlp: Mlp,
+}
+
+impl Layer {
+    /// Loads and checks the tensors of a layer.
+    fn load(checkpoint: &Checkpoint, index: usize) -> Result<Layer> {
+        let norms = checkpoint.config().norms(index);
+        Ok(Layer {
+            input_norm: RmsNorm::load(checkpoint, &norms.input)?,
+            attention: Attention::load(checkpoint, index)?,
+            post_attention_norm: RmsNorm::load(checkpoint, &norms.post_attention)?,
+            mlp: Mlp::load(checkpoint, index)?,
+        })
+    }
 }
 
 /// A model whose weights are loaded and ready to run.
@@ -90,33 +103,36 @@ impl Model {
     /// BitNet.
     pub fn load(checkpoint: &Checkpoint) -> Result<Self> {
         let config = checkpoint.config().clone();
-        let norm = |shape: &NormShape| RmsNorm::load(checkpoint, shape);
-        let layer = |i: usize| -> Result<Layer> {
-            let norms = config.norms(i);
-            Ok(Layer {
-                input_norm: norm(&norms.input)?,
-                attention: Attention::load(checkpoint, i)?,
-                post_attention_norm: norm(&norms.post_attention)?,
-                mlp: Mlp::load(checkpoint, i)?,
-            })
-        };
         checkpoint.check_unused_tensors()?;
         // The whole LM head is read for every token.
         let (embedding, lm_head) = match (checkpoint.embedding()?, checkpoint.lm_head()?) {
             (embedding, None) => (embedding.in_large_pages(), None),
             (embedding, Some(lm_head)) => (embedding, Some(lm_head.in_large_pages())),
         };
-        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
+        let layers = (0..config.num_hidden_layers).map(|i| Layer::load(checkpoint, i));
+        let layers = layers.collect::<Result<_>>()?;
         Ok(Model {
             embedding: Matrix::new(embedding),
             layers,
-            norm: norm(&config.final_norm())?,
+            norm: RmsNorm::load(checkpoint, &config.final_norm())?,
             lm_head: lm_head.map(Matrix::new),
             int8_lm_head: None,
             arithmetic: Arithmetic::F32,
             rope: Rope::new(&config),
             config,
         })
+    }
+
+    /// Checks every tensor of a checkpoint as [`Model::load`] does, and keeps at most one layer in memory.
+    ///
+    /// # Errors
+    /// Fails as [`Model::load`] does.
+    pub fn check_weights(checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.check_unused_tensors()?;
+        checkpoint.embedding()?;
+        checkpoint.lm_head()?;
+        (0..checkpoint.config().num_hidden_layers).try_for_each(|i| Layer::load(checkpoint, i).map(drop))?;
+        RmsNorm::load(checkpoint, &checkpoint.config().final_norm()).map(drop)
     }
 
     /// The model's configuration: its shape and numerics.

@@ -26,6 +26,7 @@ pub fn keep_freed_memory() {
 /// Returns the peak resident memory of this process in bytes, or `None` if the operating system does not
 /// report it (Linux does).
 pub fn peak_resident_bytes() -> Option<u64> {
+    #[allow(clippy::disallowed_methods, reason = "the kernel writes this file")]
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -5,10 +5,14 @@
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
 //! [`available_memory`] and [`free_disk`] say how much can still be had, and [`MemoryLimit`] and
 //! [`check_disk`] refuse work that needs more.
-//! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
-//! [`read_regular_document`], [`read_document`], [`read_written_document`] and [`read_text_bytes`] ask it.
+//!
+//! Every input file is opened by [`open_regular`], and read by a function that takes a [`limit`] of its size:
+//! [`read_bytes`], [`read_expected`], [`read_document`], [`read_written_document`] and [`read_text_bytes`].
+//! [`misplaced`] says what a file is if it is not what its reader expects.
 //!
 //! Only this crate and `bitkv-kernels` contain `unsafe` code.
+
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod allocator;
 mod atomic_file;
@@ -18,6 +22,7 @@ mod draft_folder;
 mod drafts;
 mod expected;
 mod fault;
+pub mod limit;
 mod mapped_file;
 mod pages;
 mod part_name;
@@ -33,6 +38,6 @@ pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;
 pub use part_name::{part_name, part_names};
 pub use read::{
-    open_regular, read_document, read_regular, read_regular_bytes, read_regular_document, read_text_bytes,
-    read_written_document,
+    check_values, open_regular, read_bytes, read_document, read_expected, read_regular_bytes,
+    read_text_bytes, read_written_document,
 };

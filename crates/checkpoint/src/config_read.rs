@@ -63,7 +63,11 @@ impl Config {
     /// Reads `config.json` in `folder`, with clues from the names of the tensors.
     pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<(Self, Remarks)> {
         let path = folder.join("config.json");
-        Config::from_json_with(&json::read_text(&path)?, &path.display().to_string(), clues)
+        Config::from_json_with(
+            &json::read_text(&path, bitkv_bytes::limit::SETTINGS)?,
+            &path.display().to_string(),
+            clues,
+        )
     }
 
     /// Reads the text of a `config.json`; errors call it `file`. Missing keys take the defaults of the

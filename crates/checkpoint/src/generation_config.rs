@@ -14,7 +14,7 @@ use crate::{
 /// Returns an error if the file is not valid, or a token is outside the vocabulary.
 pub(crate) fn add_stop_tokens(folder: &Path, config: &mut Config) -> Result<()> {
     let path = folder.join("generation_config.json");
-    let text = match json::read_text(&path) {
+    let text = match json::read_text(&path, bitkv_bytes::limit::SETTINGS) {
         Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
         text => text?,
     };

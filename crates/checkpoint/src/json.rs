@@ -2,16 +2,21 @@
 
 mod unique;
 
-use std::{ops::RangeInclusive, path::Path};
+use std::{io, ops::RangeInclusive, path::Path};
 
+use bitkv_bytes::check_values;
 use serde_json::{Map, Value};
 
 use self::unique::Unique;
 use crate::{Error, Result};
 
-/// Returns the text of a file, without a byte order mark.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
-    bitkv_bytes::read_regular_document(path).map_err(|source| Error::Read { path: path.into(), source })
+/// Returns the text of a JSON file of at most `most` bytes, without a byte order mark.
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
+    let failed = |source| Error::Read { path: path.into(), source };
+    let text = bitkv_bytes::read_document(path, most).map_err(failed)?;
+    check_values(text.as_bytes())
+        .map_err(|reason| failed(io::Error::new(io::ErrorKind::InvalidData, reason)))?;
+    Ok(text)
 }
 
 /// Parses a JSON text in which no object has a key twice; errors call it `file`.

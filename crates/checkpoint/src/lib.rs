@@ -14,6 +14,7 @@
 //! and [`write_random`] writes random weights. [`codec`] holds the codings themselves.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod bytes;
 mod checkpoint;

@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
-use bitkv_bytes::Expected;
+use bitkv_bytes::{Expected, check_values, limit};
 use safetensors::{SafeTensors, tensor::Metadata};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -19,8 +19,8 @@ pub(crate) const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// The size of a header, in bytes, above which the file is treated as damaged. The published checkpoints need
-/// less than 100 kB.
-const MAX_HEADER: u64 = 100 << 20;
+/// less than 100 kB, and a parser needs several times the size in memory.
+const MAX_HEADER: u64 = 8 << 20;
 
 /// A safetensors file.
 #[derive(Clone)]
@@ -138,9 +138,14 @@ impl Shard {
         let bad = |reason: String| Error::Safetensors { file: file.clone(), reason };
         let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
         let length = length.ok_or_else(|| bad("it is shorter than the length of a header".into()))?;
-        if length > MAX_HEADER || length > bytes.len() as u64 - 8 {
+        if length > bytes.len() as u64 - 8 {
             return Err(bad(format!("its header claims {length} bytes and the file has {}", bytes.len())));
         }
+        if length > MAX_HEADER {
+            return Err(bad(format!("its header has {length} bytes, and at most {MAX_HEADER} are read")));
+        }
+        check_values(&bytes[8..8 + length as usize])
+            .map_err(|reason| bad(format!("in its header, {reason}")))?;
         // This check comes first, because a tensor that appears twice would otherwise cause an error about
         // its offsets.
         if let Some(name) = repeated_name(&bytes[8..8 + length as usize]) {
@@ -155,7 +160,7 @@ impl Shard {
 /// Reads an index and returns the file name of every tensor.
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     let file = path.display().to_string();
-    let value = json::parse(&json::read_text(path)?, &file)?;
+    let value = json::parse(&json::read_text(path, limit::INDEX)?, &file)?;
     let bad = |reason: String| Error::Index { file: file.clone(), reason };
     let map = value.get("weight_map").and_then(Value::as_object);
     let map = map.filter(|map| !map.is_empty()).ok_or_else(|| bad("it has no `weight_map`".into()))?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use bitkv_doctor::{Finding, Severity, diagnose};
 use bitkv_models::{Loading, PLAIN_LLAMA_MARK, Source};
+use bitkv_record::shown;
 use serde_json::{Value, json};
 
 use crate::{bars::BARS, model::ReadingArguments, output, verbosity};
@@ -82,8 +83,8 @@ fn table(finding: &Finding) -> String {
 fn wrapped(label: &str, text: &str) -> Vec<String> {
     const INDENT: usize = 9;
     let mut lines = vec![format!("{label:<INDENT$}")];
-    // Names come from files, which may contain control characters.
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Names come from files, which may contain any characters. Line breaks become spaces below.
+    let text = shown(&text.replace(['\n', '\r', '\t'], " "));
     for (i, word) in text.split_whitespace().enumerate() {
         let full = lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
         if i > 0 && full {
@@ -112,6 +113,6 @@ mod tests {
 
     #[test]
     fn control_characters_are_not_printed() {
-        assert_eq!(wrapped("note", "a\u{1b}[2Jb\n").concat(), "note     a [2Jb\n");
+        assert_eq!(wrapped("note", "a\u{1b}[2Jb\n").concat(), "note     a\\u{1b}[2Jb\n");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bitkv_checkpoint::Config;
+use bitkv_tokenizer::Tokenizer;
 
 use crate::output;
 
@@ -16,6 +17,36 @@ pub(crate) struct FirstArgument {
 }
 
 impl FirstArgument {
+    /// Returns the tokens of a text, which `name` names in messages, or the first of them, as
+    /// [`FirstArgument::shorten`] does. A long text is read only as far as it is needed.
+    ///
+    /// # Errors
+    /// When the text cannot be encoded, or the model has fewer positions.
+    pub(crate) fn encode(
+        self,
+        name: &str,
+        text: &str,
+        (tokenizer, model, config): (&Tokenizer, &str, &Config),
+        other_remedy: &str,
+    ) -> Result<Vec<u32>> {
+        let longest = config.max_position_embeddings;
+        let (mut tokens, is_all) = tokenizer.encode_beginning(text, longest)?;
+        if is_all {
+            return self.shorten(name, tokens, model, config, other_remedy);
+        }
+        let remedy = format!("--first N to use its first N tokens, at most {longest}{other_remedy}");
+        let Some(first) = self.first.map(NonZeroUsize::get) else {
+            bail!("{name} has more than the {longest} positions of {model}: shorten it, or give {remedy}");
+        };
+        ensure!(
+            first <= longest,
+            "--first {first} is more than the {longest} positions of {model}: give {remedy}"
+        );
+        tokens.truncate(first);
+        output::notes(&[format!("{name} has more than {longest} tokens: the first {first} are used")]);
+        Ok(tokens)
+    }
+
     /// Returns the first tokens that the option asks for of an input, which `name` names in messages. A note
     /// says if the input has more.
     pub(crate) fn take(self, name: &str, tokens: Vec<u32>) -> Vec<u32> {

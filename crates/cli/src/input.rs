@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use bitkv_bytes::limit;
 use bitkv_checkpoint::Config;
 use bitkv_evict::{Need, Policy};
 use bitkv_lab::calibration::HeadFiles;
@@ -14,8 +15,8 @@ use bitkv_record::{Split, Texts};
 /// When an id is outside the vocabulary.
 pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
-    let text =
-        bitkv_bytes::read_document(path).with_context(|| format!("cannot read the token file {name}"))?;
+    let text = bitkv_bytes::read_document(path, limit::TOKENS)
+        .with_context(|| format!("cannot read the token file {name}"))?;
     let ids: Vec<u32> = serde_json::from_str(&text)
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");

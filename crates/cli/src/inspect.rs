@@ -8,6 +8,7 @@ use bitkv_checkpoint::{
     WeightFormat, codec::i2s::Layout, gguf,
 };
 use bitkv_models::Source;
+use bitkv_record::one_line;
 use bitkv_report::Table;
 use serde_json::{Value, json};
 
@@ -31,9 +32,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     let checkpoint = model::checkpoint(&source)?;
     let Contents { tensors: held, unreadable } = checkpoint.contents(!arguments.summary)?;
+    let refusal = source.check(&checkpoint).err().map(|refusal| refusal.to_string());
     if arguments.json {
         let mut document = document(&source, &checkpoint, &held);
         document["unread"] = unreadable.into();
+        document["cannot_be_run"] = refusal.into();
         document["notes"] = checkpoint.notes().into();
         document["ignored"] = ignored(&checkpoint);
         if !arguments.summary {
@@ -49,7 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         tables.push(tensors(&held));
     }
     output::tables(&tables)?;
-    output::text(&unreadable.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
+    let unread = unreadable.iter().map(|reason| format!("unread: {}\n", one_line(reason)));
+    let refusal = refusal.map(|refusal| format!("cannot be run: {}\n", one_line(&refusal)));
+    output::text(&unread.chain(refusal).collect::<String>())
 }
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {

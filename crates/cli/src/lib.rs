@@ -7,6 +7,7 @@
 //! crates. The table `commands!` below declares the subcommands with their help.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod advise;
 mod bars;

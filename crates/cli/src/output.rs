@@ -65,7 +65,7 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
             sentence += &cause;
         }
     }
-    sentence
+    one_line(&sentence)
 }
 
 /// Whether the error only says that the reader of standard output has ended, as after `| head`.

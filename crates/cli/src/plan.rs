@@ -138,16 +138,18 @@ fn plan_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) ->
 }
 
 fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32>> {
-    let (path, tokens) = match (&arguments.tokens, &arguments.text) {
-        (Some(path), _) => (path, input::tokens(path, &loaded.name, loaded.config())?),
+    let (model, config, first) = (&*loaded.name, loaded.config(), arguments.first);
+    match (&arguments.tokens, &arguments.text) {
+        (Some(path), _) => {
+            let tokens = input::tokens(path, model, config)?;
+            first.shorten(&path.display().to_string(), tokens, model, config, "")
+        }
         (None, Some(path)) => {
-            let tokenizer = loaded.tokenizer()?;
-            let tokens = tokenizer.encode(&input::text(path)?)?;
-            (path, tokens)
+            let (tokenizer, text) = (loaded.tokenizer()?, input::text(path)?);
+            first.encode(&path.display().to_string(), &text, (tokenizer, model, config), "")
         }
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
-    };
-    arguments.first.shorten(&path.display().to_string(), tokens, &loaded.name, loaded.config(), "")
+    }
 }
 
 /// Returns the kept positions of every KV head, by layer, as JSON.

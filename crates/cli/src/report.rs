@@ -1,12 +1,9 @@
 //! `bitkv report`: the report of a finished run, computed from its rows.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use bitkv_bytes::disk;
+use bitkv_bytes::{disk, limit};
 use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, splice};
 
 use crate::output;
@@ -65,14 +62,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Returns the name of the place for the findings of a run in a document: its own place, if there is one.
 fn place(document: &Path, run: &Path) -> String {
     let own = run.file_name().map(|name| format!("findings {}", name.to_string_lossy()));
-    let text = fs::read_to_string(document).unwrap_or_default();
+    let text = bitkv_bytes::read_written_document(document, limit::WRITTEN).unwrap_or_default();
     own.filter(|own| text.contains(&format!("<!-- {own} -->"))).unwrap_or_else(|| "findings".to_owned())
 }
 
 /// Puts a table between the markers `name` of a document.
 pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> {
     let shown = path.display();
-    let document = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let document = bitkv_bytes::read_written_document(path, limit::WRITTEN)
+        .with_context(|| format!("cannot read {shown}"))?;
     let spliced = splice(&document, name, content).map_err(|SpliceError { name }| {
         let lines = format!("'<!-- {name} -->' and '<!-- /{name} -->'");
         anyhow!("{shown} has no place for {name}: put the lines {lines} where the table belongs")

@@ -115,18 +115,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output::notes(tokenizer.notes());
     }
     let model = ModelInfo { name: source.name(), tokenizer };
-    let (name, tokens) = match (&arguments.prompt, &arguments.tokens) {
+    let (config, first) = (checkpoint.config(), arguments.first);
+    let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {
             let tokenizer = required(model.tokenizer.as_ref(), &model.name)?;
-            let tokens = tokenizer.encode(text)?;
-            ("--prompt".to_owned(), tokens)
+            first.encode("--prompt", text, (tokenizer, &model.name, config), "")?
         }
         (None, Some(path)) => {
-            (path.display().to_string(), input::tokens(path, &model.name, checkpoint.config())?)
+            let tokens = input::tokens(path, &model.name, config)?;
+            first.shorten(&path.display().to_string(), tokens, &model.name, config, "")?
         }
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };
-    let tokens = arguments.first.shorten(&name, tokens, &model.name, checkpoint.config(), "")?;
     let trace = trace(&checkpoint, &tokens, arguments)?;
     let top = trace.top_k(arguments.top);
     let engine = arguments.engine.engine().name();

@@ -1,8 +1,9 @@
 //! `bitkv train`: a small BitNet model from a folder of text.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
+use bitkv_bytes::limit;
 use bitkv_train::{corpus::Corpus, export, ops::Precision, recipe::Recipe, resources, trainer::Trainer};
 use serde_json::json;
 
@@ -62,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         error => error.into(),
     })?;
     if let Some(folder) = &arguments.export {
-        let sources = fs::read_to_string(arguments.corpus.join("SOURCES.md")).ok();
+        let sources = arguments.corpus.join("SOURCES.md");
+        let sources = bitkv_bytes::read_written_document(&sources, limit::WRITTEN).ok();
         export::export(folder, (&recipe, &text), &corpus, sources.as_deref(), &trainer, &arguments.out)?;
     }
     let p = trainer.position();

@@ -3,6 +3,7 @@
 
 use std::{io::Write as _, sync::OnceLock};
 
+use bitkv_record::one_line;
 use clap::{Command, error::ErrorKind};
 
 use crate::{bars::print_above, colour};
@@ -81,7 +82,7 @@ pub(crate) fn write_line(line: &str) {
 
 /// Shows a sentence that the user should read, unless only errors are shown.
 pub(crate) fn note(sentence: &str) {
-    summary(&format!("note: {sentence}"));
+    summary(&format!("note: {}", one_line(sentence)));
 }
 
 /// Shows a line about what the command has done, unless only errors are shown.
@@ -94,6 +95,6 @@ pub(crate) fn summary(line: &str) {
 /// Shows what happens, if the user asked for it.
 pub(crate) fn detail(sentence: &str) {
     if is_verbose() {
-        print_above(sentence);
+        print_above(&one_line(sentence));
     }
 }

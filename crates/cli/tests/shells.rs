@@ -92,5 +92,5 @@ fn pages_that_cannot_be_made_are_refused() {
     let place = Place::new();
     place.refuses(&["man", "verfy"], &["there is no command verfy", "verify"]);
     place.write("pages", "a file");
-    place.refuses(&["man", "--out", "pages"], &["--out pages is a file: name a folder"]);
+    place.refuses(&["man", "--out", "pages"], &["--out pages is not a folder: name a folder"]);
 }

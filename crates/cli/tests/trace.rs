@@ -39,7 +39,7 @@ fn place() -> Place {
 }
 
 fn trace<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&["trace", "--model", MODEL, "--tokens", "tokens.json"], more].concat()
+    [&["trace", "--model", MODEL, "--tokens", "tokens.json", "--force"], more].concat()
 }
 
 /// Returns the logits that a trace saves.

@@ -1,5 +1,6 @@
 //! The checkpoint to examine, with the files that came with it.
 
+use bitkv_bytes::limit;
 use bitkv_checkpoint::Checkpoint;
 use bitkv_tokenizer::Tokenizer;
 use serde_json::Value;
@@ -39,7 +40,7 @@ impl Evidence {
         // The checkpoint could be opened, so the file can be read if it exists.
         let text = source
             .folder()
-            .and_then(|folder| bitkv_bytes::read_regular_document(&folder.join("config.json")).ok());
+            .and_then(|folder| bitkv_bytes::read_document(&folder.join("config.json"), limit::SETTINGS).ok());
         let settings = text.and_then(|text| serde_json::from_str(&text).ok());
         Ok(Evidence { checkpoint, tokenizer, settings, masters })
     }

@@ -9,6 +9,7 @@
 //! checkpoints that do not load.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod codes;
 mod decode_map;

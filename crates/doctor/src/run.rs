@@ -7,7 +7,10 @@ use bitkv_tokenizer::Tokenizer;
 
 use bitkv_models::suite;
 
-use crate::{Error, Examination, Finding, Result, finding::note};
+use crate::{
+    Error, Examination, Finding, Result,
+    finding::{fault, note},
+};
 
 const CHECK: &str = "run";
 
@@ -67,9 +70,14 @@ impl TextRun {
     }
 }
 
-/// Reports that the model was not run, with the reason.
+/// Reports that the model was not run, with the reason. It is a fault if the model cannot be loaded.
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
+    if let Err(refusal) = Model::check_weights(&examination.evidence.checkpoint) {
+        let judgement = fault("no command can run the model", "fix the reason and run doctor again");
+        let found = format!("the model cannot be loaded: {refusal}");
+        return vec![Finding::new(CHECK, "the model on a text", found, judgement)];
+    }
     let means = "perplexity, the direction of scales and overflow were not examined";
     let judgement = note(means, "fix the reason and run doctor again");
     vec![Finding::new(CHECK, "the model on a text", format!("the model was not run: {refusal}"), judgement)]

@@ -30,6 +30,7 @@
 //! this.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 // `method!` derives with the serde that is re-exported here, and finds it by the name of this crate.
 extern crate self as bitkv_evict;

@@ -88,7 +88,7 @@ impl<'a> Cache<'a> {
         if self.id.is_pinned() {
             return Some(self.id.revision().into());
         }
-        let text = fs::read_to_string(self.reference()).ok()?;
+        let text = bitkv_bytes::read_written_document(&self.reference(), bitkv_bytes::limit::LINE).ok()?;
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 
@@ -139,7 +139,8 @@ impl<'a> Cache<'a> {
             }
         }
         let reference = self.reference();
-        let known = fs::read_to_string(&reference).is_ok_and(|text| text == commit);
+        let known = bitkv_bytes::read_written_document(&reference, bitkv_bytes::limit::LINE)
+            .is_ok_and(|text| text == commit);
         if !self.id.is_pinned() && !known {
             let _ = link::make_parent(&reference)
                 .and_then(|()| bitkv_bytes::write(&reference, commit.as_bytes()));

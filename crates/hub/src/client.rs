@@ -77,7 +77,7 @@ pub(crate) struct Client<'a> {
 impl<'a> Client<'a> {
     pub(crate) fn new(settings: &'a Settings, id: &ModelId) -> Result<Client<'a>> {
         let endpoint = Address::parse(&settings.endpoint)
-            .map_err(|reason| Error::Endpoint { value: settings.endpoint.clone(), reason })?;
+            .map_err(|reason| Error::endpoint(&settings.endpoint, reason))?;
         let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
             .http_status_as_error(false)
@@ -133,7 +133,7 @@ impl<'a> Client<'a> {
     /// Returns the address of a path on the hub.
     fn address(&self, path: &str) -> Result<Address> {
         Address::from_base(&self.settings.endpoint, path)
-            .map_err(|reason| Error::Endpoint { value: self.settings.endpoint.clone(), reason })
+            .map_err(|reason| Error::endpoint(&self.settings.endpoint, reason))
     }
 
     /// Whether an address is on the hub itself, not on a server to which the hub redirects.

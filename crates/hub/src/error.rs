@@ -90,3 +90,29 @@ pub enum RepositoryFault {
     #[error("names its weights `{name}`, which {reason}")]
     Name { name: String, reason: &'static str },
 }
+
+impl Error {
+    /// Returns the error for an endpoint that cannot be used. A password in it is not repeated.
+    pub(crate) fn endpoint(value: &str, reason: &'static str) -> Error {
+        let (scheme, rest) = value.split_once("://").map_or(("", value), |(scheme, rest)| (scheme, rest));
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        let hidden = rest.rsplit_once('@').map_or_else(|| rest.into(), |(_, host)| format!("***@{host}"));
+        Error::Endpoint { value: format!("{scheme}{separator}{hidden}"), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        for (value, shown) in [
+            ("http://user:secret@host", "`http://***@host`"),
+            ("user:secret@host:1", "`***@host:1`"),
+            ("ftp://host", "`ftp://host`"),
+        ] {
+            assert!(Error::endpoint(value, "which is wrong").to_string().contains(shown));
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -127,7 +127,8 @@ impl Token {
 
     /// Reads a token from a file. Returns `None` if the file is missing or empty.
     fn from_file(path: &Path) -> Result<Option<Token>> {
-        match fs::read_to_string(path) {
+        let bytes = bitkv_bytes::read_bytes(path, bitkv_bytes::limit::LINE);
+        match bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other)) {
             Ok(text) => Token::read(&text, &path.display().to_string()),
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Read { path: path.into(), source }),
@@ -148,7 +149,7 @@ impl fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, fs};
 
     use super::*;
 

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
+use bitkv_bytes::limit;
 use serde::Deserialize;
 
 use crate::{Error, ModelId, RepositoryFault, Result, model_id::is_gguf, name};
@@ -22,8 +22,6 @@ const OPTIONAL: [&str; 5] = [
     "special_tokens_map.json",
     "added_tokens.json",
 ];
-/// The largest index of shards that is read, in bytes; larger than any real one.
-const MAX_INDEX: u64 = 64 << 20;
 /// The most file names that a message lists.
 const SHOWN: usize = 8;
 
@@ -124,11 +122,8 @@ struct Index {
 pub(crate) fn shards(id: &ModelId, path: &Path) -> Result<BTreeSet<String>> {
     let unreadable = |source| Error::Read { path: path.into(), source };
     let invalid = |reason: String| Error::Index { path: path.into(), reason };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_INDEX {
-        return Err(invalid(format!("it has {size} bytes, more than any index needs")));
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = bitkv_bytes::read_written_document(path, limit::INDEX).map_err(unreadable)?;
+    bitkv_bytes::check_values(text.as_bytes()).map_err(&invalid)?;
     let index: Index = serde_json::from_str(&text).map_err(|e| invalid(e.to_string()))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     for name in &names {
@@ -146,6 +141,8 @@ pub(crate) fn shards(id: &ModelId, path: &Path) -> Result<BTreeSet<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn names(list: &[&str]) -> BTreeSet<String> {
@@ -227,7 +224,7 @@ mod tests {
     fn a_huge_index_is_not_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(INDEX);
-        fs::File::create(&path).and_then(|file| file.set_len(MAX_INDEX + 1)).expect("a sparse file");
+        fs::File::create(&path).and_then(|file| file.set_len(limit::INDEX + 1)).expect("a sparse file");
         let message = shards(&id("org/name"), &path).expect_err("too large").to_string();
         assert!(message.contains("it has 67108865 bytes"), "{message}");
     }

@@ -11,6 +11,8 @@
 //!
 //! Only this crate and `bitkv-bytes` contain `unsafe` code.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod activation;
 mod aligned;
 #[cfg(target_arch = "x86_64")]

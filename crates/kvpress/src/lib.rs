@@ -25,6 +25,7 @@
 //! Source: <https://github.com/NVIDIA/kvpress>, versions 0.5.4 and 0.5.5, folder `kvpress/presses`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod adakv;
 mod block;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use bitkv_bytes::limit;
 use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 
@@ -22,7 +23,8 @@ const MODEL: &str = "model_sha256";
 /// Returns an error if the file cannot be read, has another format, or has another number of layers or heads.
 pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let name = path.display();
-    let text = bitkv_bytes::read_document(path).refuse(Error::File, format!("cannot read {name}"))?;
+    let text =
+        bitkv_bytes::read_document(path, limit::HEADS).refuse(Error::File, format!("cannot read {name}"))?;
     let rows = match text.trim_start().as_bytes().first() {
         Some(b'[') => serde_json::from_str(&text).refuse(
             Error::File,
@@ -58,8 +60,8 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
 /// # Errors
 /// Returns an error if the file names the content of another model.
 pub fn check_model(path: &Path, loaded: &LoadedModel, notes: &dyn Progress) -> Result<()> {
-    let text =
-        bitkv_bytes::read_document(path).refuse(Error::File, format!("cannot read {}", path.display()))?;
+    let text = bitkv_bytes::read_document(path, limit::HEADS)
+        .refuse(Error::File, format!("cannot read {}", path.display()))?;
     let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let Some(content) = document[MODEL].as_str() else {
         notes.note(&format!(

@@ -34,6 +34,7 @@
 //! interprets the rows.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod calibration;
 pub mod context;

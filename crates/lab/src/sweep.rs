@@ -182,7 +182,8 @@ impl Sweep {
             let tokenizer = source.tokenizer(&checkpoint)?;
             let tokenizer = required(tokenizer.as_ref(), &source.name())?;
             for text in texts.all() {
-                let tokens = tokenizer.encode(&text.content).at(&text.entry.file)?.len();
+                let (tokens, _) = tokenizer.encode_beginning(&text.content, MOST).at(&text.entry.file)?;
+                let tokens = tokens.len();
                 ensure!(
                     Unfit,
                     tokens >= FEWEST,

@@ -15,7 +15,7 @@
 //! Metadata: `rope_theta`, the base of the rotary frequencies (default 10000), and `rope_pairs`, which must
 //! be `halves`. Attention is causal over the whole file, and its logits are divided by `sqrt(head_dim)`.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use bitkv_bitnet::output_norms::l1_norms;
 use bitkv_evict::{Need, Needs, Shape};
@@ -29,6 +29,20 @@ use crate::{
     error::{Place as _, Refuse as _, bail, ensure},
     observation::{Calibration, OwnedObservation},
 };
+
+/// The largest header of a file of tensors, in bytes.
+const MOST_HEADER: u64 = 8 << 20;
+
+/// Checks the header of a file before it is parsed, because a parser needs many times its size in memory.
+fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+    let length = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+    if length > MOST_HEADER {
+        return Err(format!(
+            "its header has {length} bytes, and at most {MOST_HEADER} are read: write it again"
+        ));
+    }
+    bytes.get(8..8 + length as usize).map_or(Ok(()), bitkv_bytes::check_values)
+}
 
 /// An opened file of tensors.
 pub struct Tensors {
@@ -45,10 +59,12 @@ impl Tensors {
     /// Returns an error if the file cannot be read, has no keys of a layer, or has an impossible shape.
     pub fn open(path: &Path) -> Result<Tensors> {
         let name = path.display().to_string();
-        let bytes = fs::read(path).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
+        let bytes = bitkv_bytes::read_bytes(path, bitkv_bytes::limit::TENSORS)
+            .refuse(Error::File, format!("cannot read the tensor file {name}"))?;
         if let Some(what) = bitkv_bytes::misplaced(&bytes, bitkv_bytes::Expected::Safetensors) {
             bail!(File, "the tensor file {name}: {what}");
         }
+        check_header(&bytes).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
         let (_, header) = SafeTensors::read_metadata(&bytes)
             .refuse(Error::File, format!("{name} is not a safetensors file"))?;
         let metadata = header.metadata().clone().unwrap_or_default();

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// # Errors
 /// Returns an error that says what the folder lacks, or what it holds instead of a model.
 pub(crate) fn check(model: &str, folder: &Path) -> Result<()> {
-    let has_file = |file: &str| folder.join(file).is_file();
+    // What is there but cannot be read, such as a pipe or a link to nothing, is refused when it is opened.
+    let has_file = |file: &str| folder.join(file).symlink_metadata().is_ok();
     let has_weights = has_file("model.safetensors") || has_file("model.safetensors.index.json");
     let foreign = |reason| Error::ForeignFolder { folder: model.into(), reason };
     let missing = match (has_file("config.json"), has_weights) {
@@ -40,7 +41,9 @@ fn missing_parts(folder: &Path) -> Option<String> {
     if folder.join("model.safetensors").exists() {
         return None;
     }
-    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join(INDEX)).ok()?).ok()?;
+    let text = bitkv_bytes::read_document(&folder.join(INDEX), bitkv_bytes::limit::INDEX).ok()?;
+    bitkv_bytes::check_values(text.as_bytes()).ok()?;
+    let index: serde_json::Value = serde_json::from_str(&text).ok()?;
     let listed: BTreeSet<&str> =
         index.get("weight_map")?.as_object()?.values().filter_map(serde_json::Value::as_str).collect();
     let missing: Vec<&str> = listed

@@ -94,7 +94,7 @@ pub fn published_shape(name: &str) -> Result<Option<Shape>> {
 /// Returns an error if nothing has that name, or if the file is not a valid configuration.
 pub fn find_config(shape: &str) -> Result<Config> {
     if Path::new(shape).is_file() {
-        let text = bitkv_bytes::read_document(Path::new(shape))
+        let text = bitkv_bytes::read_document(Path::new(shape), bitkv_bytes::limit::SETTINGS)
             .map_err(|source| Error::Read { path: shape.into(), source })?;
         return Ok(Config::from_json(&text, shape)?);
     }

@@ -12,6 +12,7 @@
 //! ran on which machine.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod convert;
 mod error;

@@ -62,6 +62,7 @@ fn command() -> Vec<String> {
 }
 
 fn cpu() -> String {
+    #[allow(clippy::disallowed_methods, reason = "the kernel writes this file")]
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())

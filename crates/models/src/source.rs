@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bitkv_bitnet::Arithmetic;
+use bitkv_bitnet::{Arithmetic, Model};
 use bitkv_checkpoint::{
     Activation, Architecture, Checkpoint, Config, WeightFormat,
     codec::i2s::Layout,
@@ -299,6 +299,16 @@ impl Source {
             }
             None => Err(Error::NoChatTemplate { model: self.name.clone() }),
         }
+    }
+
+    /// Checks that the model of an opened checkpoint can be loaded, with at most one layer in memory. It need
+    /// not have a tokenizer.
+    ///
+    /// # Errors
+    /// Fails as [`Source::open`] does.
+    pub fn check(&self, checkpoint: &Checkpoint) -> Result<()> {
+        Model::check_weights(checkpoint)?;
+        self.check_padding(checkpoint)
     }
 
     /// Loads the model.

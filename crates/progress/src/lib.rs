@@ -5,6 +5,7 @@
 //! shows nothing.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 /// The unit in which a piece of work is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

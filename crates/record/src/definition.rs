@@ -212,7 +212,7 @@ impl Definition {
     /// # Errors
     /// Fails as [`Definition::from_toml`] does.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::from_toml(&json::read_text(path)?, &path.display().to_string())
+        Self::from_toml(&json::read_text(path, bitkv_bytes::limit::DEFINITION)?, &path.display().to_string())
     }
 
     /// Parses a definition. `file` names the text in errors; relative paths in the text start in its folder.

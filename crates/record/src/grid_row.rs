@@ -131,14 +131,8 @@ rows! {
         "The share of answers that guessing among the tokens of the context gets right.";
     /// Where the answer is in the context: 0 at the start, 1 at the end.
     depth: Option<f64>, Optional;
-    /// Why the cell failed, in one line (see [`one_line`]). Empty if it was measured.
+    /// Why the cell failed, in one line (see [`crate::one_line`]). Empty if it was measured.
     error: Option<String>, Optional;
-}
-
-/// Returns a message as one line, for a row: each line break with the white space around it becomes one
-/// space.
-pub fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 impl GridRow {
@@ -185,8 +179,9 @@ impl GridRow {
     /// Returns the name and the value of the first column in which this row says that it belongs to another
     /// cell or context than `expected`; `None` if it belongs to the same.
     pub fn other_cell(&self, expected: &Self) -> Option<(&'static str, String)> {
-        // The columns that say what was measured come before those with results.
-        let identity = COLUMNS.iter().take_while(|column| column.measure.is_none());
+        // The columns that say what is measured come first. The tokens in the cache are known when it is
+        // filled.
+        let identity = COLUMNS.iter().take_while(|column| column.name != "context_tokens");
         let depth = COLUMNS.iter().filter(|column| column.name == "depth");
         let value = |column: &Column<Self>, row| (column.get)(row).write();
         let mut all = identity.chain(depth);
@@ -316,7 +311,7 @@ mod tests {
         let none = GridRow { kl_nats: None, agreement: None, nll_nats: None, nll_difference: None, ..none };
         let none = GridRow { first_divergence: None, matching_fraction: None, plan_hash: None, ..none };
         let none = GridRow { kept_entries: None, cache_bytes: None, ..none };
-        GridRow { error: Some(one_line("no plan:\n  too \"small\", by 3\r\n")), ..none }
+        GridRow { error: Some(crate::one_line("no plan:\n  too \"small\", by 3\r\n")), ..none }
     }
 
     /// Returns a cell with four questions, the given answers and the number of right ones.

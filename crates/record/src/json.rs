@@ -27,9 +27,9 @@ pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) ->
     Ok(text)
 }
 
-/// Reads a text file, without a byte order mark.
-pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
-    bitkv_bytes::read_written_document(path)
+/// Reads a text file of at most `most` bytes, without a byte order mark.
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, RecordError> {
+    bitkv_bytes::read_written_document(path, most)
         .map_err(|source| RecordError::Read { path: path.to_owned(), source })
 }
 
@@ -49,7 +49,10 @@ macro_rules! document {
             /// # Errors
             /// Fails if the file cannot be read, or [`Self::from_json`] fails.
             pub fn read(path: &std::path::Path) -> Result<Self, $crate::RecordError> {
-                Self::from_json(&$crate::json::read_text(path)?, &path.display().to_string())
+                Self::from_json(
+                    &$crate::json::read_text(path, bitkv_bytes::limit::WRITTEN)?,
+                    &path.display().to_string(),
+                )
             }
 
             /// Writes the file. Values that [`Self::read`] would not accept are an error.

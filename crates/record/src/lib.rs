@@ -11,6 +11,7 @@
 //! versions stay readable. Every value that is written reads back equal.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod asked_budget;
 mod axes;
@@ -27,6 +28,7 @@ mod grid_row;
 mod hash;
 mod head_class;
 mod head_row;
+#[allow(clippy::disallowed_methods, reason = "a journal is a file of this program")]
 mod journal;
 mod json;
 mod line_error;
@@ -34,6 +36,7 @@ mod listed;
 mod manifest;
 mod memory_row;
 mod names;
+mod one_line;
 mod overlap;
 mod plan_export;
 mod policy_text;
@@ -41,6 +44,7 @@ mod profile;
 mod profile_file;
 mod published_profile;
 mod raw_rows;
+#[allow(clippy::disallowed_methods, reason = "a run folder is of this program")]
 mod resumable;
 mod row_error;
 mod rows;
@@ -70,7 +74,7 @@ pub use error::RecordError;
 pub use field::Field;
 pub use folder::{free_name, is_unfinished};
 pub use gap::Gap;
-pub use grid_row::{GridRow, one_line};
+pub use grid_row::GridRow;
 pub use hash::{FileHash, Hasher, sha256, sha256_file, sha256_of_parts};
 pub use head_class::{ClassCounts, Thresholds};
 pub use head_row::HeadRow;
@@ -83,6 +87,7 @@ pub use names::{
     Accounting, Arithmetic, Better, ClaimId, Compressor, Equal, Form, HeadClass, IsaClass, KvFormat,
     MeasureUnit, MetricGroup, Named, PolicyRole, Positions, Queries, Split, TaskKind, Timed, WeightKind,
 };
+pub use one_line::{one_line, shown};
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};
 pub use profile::{Profile, ProfileHead, ProfileSummary};

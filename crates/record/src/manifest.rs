@@ -101,7 +101,7 @@ impl Manifest {
     /// Fails if there is no such file, or as [`Self::from_json`] does.
     pub fn from_run(folder: &Path) -> Result<Self, RecordError> {
         let path = folder.join("manifest.json");
-        let text = bitkv_bytes::read_regular_document(&path);
+        let text = bitkv_bytes::read_document(&path, bitkv_bytes::limit::WRITTEN);
         let text = text.map_err(|source| RecordError::Read { path: path.clone(), source })?;
         Self::from_json(&text, &path.display().to_string())
     }

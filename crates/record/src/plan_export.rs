@@ -60,6 +60,6 @@ impl PlanExport {
     /// # Errors
     /// Fails if the file cannot be read or is not an exported plan.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        json::parse(&json::read_text(path)?, &path.display().to_string(), KIND)
+        json::parse(&json::read_text(path, bitkv_bytes::limit::WRITTEN)?, &path.display().to_string(), KIND)
     }
 }

@@ -13,8 +13,9 @@ impl Profile {
     /// # Errors
     /// Fails if the file cannot be read or has neither format.
     pub fn from_file(file: &Path) -> Result<Profile, RecordError> {
-        let keys: Map<String, Value> = serde_json::from_str(&json::read_text(file)?)
-            .map_err(|source| RecordError::NoProfile { path: file.to_owned(), source })?;
+        let keys: Map<String, Value> =
+            serde_json::from_str(&json::read_text(file, bitkv_bytes::limit::HEADS)?)
+                .map_err(|source| RecordError::NoProfile { path: file.to_owned(), source })?;
         if keys.contains_key("format_version") {
             PublishedProfile::read(file)?.to_profile()
         } else {

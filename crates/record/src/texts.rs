@@ -58,7 +58,7 @@ impl Texts {
     /// Fails if the list or a file cannot be read, or a check fails.
     pub fn load(folder: &Path) -> Result<Self, TextsError> {
         let manifest = folder.join(MANIFEST_FILE);
-        let list = json::read_text(&manifest)?;
+        let list = json::read_text(&manifest, bitkv_bytes::limit::WRITTEN)?;
         Self::assemble(&list, &manifest.display().to_string(), |file| read_bytes(&folder.join(file)))
     }
 

@@ -81,9 +81,10 @@ pub(crate) fn broken(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Escapes text for a terminal: the result is one line without escape sequences.
+/// Escapes text for a terminal: the result is one line without escape sequences, whose long names are
+/// shortened.
 pub(crate) fn terminal(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    bitkv_record::shown(&text.replace(['\n', '\r', '\t'], " "))
 }
 
 /// Quotes one argument of a command line for a POSIX shell, if it needs quotes.

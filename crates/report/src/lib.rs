@@ -9,6 +9,7 @@
 //! every command prints. [`advice`] chooses a policy, a budget and a KV format for a limit.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod advice;
 mod block;

@@ -7,6 +7,7 @@
 //! nobody has measured here. The tables and the assumptions are in `docs/SCALING.md`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod assign;
 mod bandwidth;

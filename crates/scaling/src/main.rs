@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn print_count(path: &Path) -> Result<()> {
-    let file = fs::File::open(path)
+    let file = bitkv_bytes::open_regular(path)
         .map_err(|cause| Error::in_file(path, cause, "give the rows.csv of a finished shard"))?;
     println!("{}", count(path, file)?.line());
     Ok(())
@@ -73,7 +73,7 @@ fn write_all(points: &Path, cluster: &Cluster) -> Result<()> {
     write_csv(&folder.join("validation.csv"), &checks)?;
     write_csv(&folder.join("projection.csv"), &projections)?;
     let path = Path::new("docs/SCALING.md");
-    let mut document = fs::read_to_string(path)
+    let mut document = bitkv_bytes::read_document(path, bitkv_bytes::limit::WRITTEN)
         .map_err(|cause| Error::in_file(path, cause, "run the program in the root of the repository"))?;
     let mut tables = measured_tables(&points, &checks, cluster, &overheads);
     tables.extend(projected_tables(&projections, cluster, &overheads));

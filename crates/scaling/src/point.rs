@@ -1,6 +1,6 @@
 //! Measured points: what one process of a sharded run took, and the work that it did.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,8 @@ impl Point {
 /// Returns an error if the file cannot be read, or if it has no point or those of several machines.
 pub fn read_points(path: &Path) -> Result<Vec<Point>> {
     let remedy = "measure it with experiments/scaling/measure.sh";
-    let text = fs::read_to_string(path).map_err(|cause| Error::in_file(path, cause, remedy))?;
+    let text = bitkv_bytes::read_document(path, bitkv_bytes::limit::WRITTEN)
+        .map_err(|cause| Error::in_file(path, cause, remedy))?;
     let points: Vec<Point> = csv::Reader::from_reader(text.as_bytes())
         .deserialize()
         .collect::<std::result::Result<_, _>>()

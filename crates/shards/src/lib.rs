@@ -6,6 +6,7 @@
 //! no context is missing, and copies the rows in the order of the whole run.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod assign;
 mod claims;

@@ -7,6 +7,7 @@
 //! journals of the shards say.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod directive;
 mod ended_task;

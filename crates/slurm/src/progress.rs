@@ -1,7 +1,5 @@
 //! How far a shard is, from its journals.
 
-use std::fs;
-
 use bitkv_record::unfinished_rows;
 
 use crate::Layout;
@@ -13,13 +11,19 @@ pub(crate) fn rows_written(layout: &Layout, shard: usize, shards: usize) -> Opti
 
 /// Returns the seconds that a finished shard has taken, as its manifest says.
 pub(crate) fn measured_seconds(layout: &Layout, shard: usize, shards: usize) -> Option<f64> {
-    let manifest = fs::read(layout.shard(shard, shards).join("manifest.json")).ok()?;
+    let manifest = bitkv_bytes::read_bytes(
+        &layout.shard(shard, shards).join("manifest.json"),
+        bitkv_bytes::limit::WRITTEN,
+    )
+    .ok()?;
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
     manifest.get("seconds")?.as_f64()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

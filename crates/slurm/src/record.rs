@@ -1,6 +1,6 @@
 //! `slurm.json`: what was submitted.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::{io::ErrorKind, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Record {
     /// When the file cannot be read or is not valid.
     pub fn find(layout: &Layout) -> Result<Option<Self>> {
         let path = layout.record();
-        match fs::read(&path) {
+        match bitkv_bytes::read_bytes(&path, bitkv_bytes::limit::WRITTEN) {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::Record { path, source })
             }

@@ -1,6 +1,7 @@
 //! Finds the known name that a mistyped word probably meant.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 /// Returns the known name nearest to `word`. The distance is the number of edits of one character and of
 /// swaps of two neighbours (the optimal string alignment distance). Returns `None` if the distance of the

@@ -5,6 +5,7 @@
 //! documentation says so, if the result is undefined.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod apportion;
 mod conformal;

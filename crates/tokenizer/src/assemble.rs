@@ -1,7 +1,10 @@
 //! Builds a tokenizer from its parts, after checking them. The reader of every file format produces these
 //! parts.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tokenizers::{
     AddedToken, AddedVocabulary, NormalizerWrapper, PreTokenizerWrapper,
@@ -11,8 +14,10 @@ use tokenizers::{
 use crate::{
     Error, Result, SpecialIds, SpecialTokens, Tokenizer, TokenizerOptions,
     guard::guarded,
+    passages::Borders,
     pieces::{Pieces, TokenText},
     spelling::{Spelling, byte_piece},
+    splitter::Splitter,
 };
 
 /// The parts of a tokenizer, as read from a file.
@@ -91,13 +96,24 @@ impl TokenizerParts {
             .map_err(failed)?;
         let mut plain = parsing.clone();
         plain.set_encode_special_tokens(true);
+        let has_spaced_added = parsing.get_added_tokens_decoder().values().any(|token| {
+            token.lstrip || token.rstrip || token.content.contains(|c: char| c.is_whitespace() || c == '▁')
+        });
+        let splitter =
+            Splitter { normalizer: self.normalizer, pre_tokenizer: self.pre_tokenizer, parsing, plain };
+        let borders = Borders::new(
+            splitter.normalizer.as_ref(),
+            splitter.pre_tokenizer.as_ref(),
+            self.tokens.iter().map(|(token, _)| token.as_str()),
+            has_spaced_added,
+        );
+        let expression = splitter.unknown_expression();
         Ok(Tokenizer {
             model,
             merges,
-            normalizer: self.normalizer,
-            pre_tokenizer: self.pre_tokenizer,
-            parsing,
-            plain,
+            splitter: Arc::new(splitter),
+            borders,
+            expression,
             pieces,
             spelling: self.spelling,
             special: SpecialIds { bos: options.bos.or(self.special.bos), ..self.special },

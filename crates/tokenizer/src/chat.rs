@@ -13,6 +13,8 @@ mod rewrite;
 mod scan;
 mod view;
 
+use std::time::Duration;
+
 use jiff::{
     Zoned,
     civil::{Date, DateTime},
@@ -20,7 +22,7 @@ use jiff::{
 use minijinja::{Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, guard::guarded};
+use crate::{Error, Result, guard::guarded_within};
 
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +78,10 @@ const BITNET_2B_4T: &str = "\
 const STEPS: u64 = 20_000;
 /// The number of additional steps per message.
 const STEPS_PER_MESSAGE: u64 = 2_000;
+/// The time that a template may take, and the additional time for each message. Published templates need
+/// milliseconds.
+const TIME: Duration = Duration::from_secs(3);
+const TIME_PER_MESSAGE: Duration = Duration::from_millis(10);
 
 impl Chat {
     /// Compiles the text of a template, as in `chat_template` of `tokenizer_config.json`. `tokens` are the
@@ -132,7 +138,6 @@ impl Chat {
         let now = self.date.map_or_else(|| Zoned::now().datetime(), DateTime::from);
         environment::add_limits(&mut environment, now, messages);
         environment.set_fuel(Some(STEPS + STEPS_PER_MESSAGE * messages.len() as u64));
-        let template = environment.get_template(TEMPLATE).map_err(|e| failed(&self.file, &e))?;
         let tokens = self.tokens.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str())));
         let variables = [
             ("messages", messages.iter().map(Message::value).collect()),
@@ -142,15 +147,19 @@ impl Chat {
         ];
         let context = Value::from_pairs(tokens.chain(variables));
         let mut text = environment::LimitedText::new(messages);
-        // Reversing an empty slice, as in `messages[::-1]`, panics inside minijinja 3.0.
-        let rendered = guarded(|| template.render_captured_to(context, &mut text).map(drop));
+        let time = TIME + TIME_PER_MESSAGE * u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        // Some operations are a single step for the engine, and take very long, such as comparing lists that
+        // hold lists. Reversing an empty slice, as in `messages[::-1]`, panics inside minijinja 3.0.
+        let rendered = guarded_within(time, move || {
+            let template = environment.get_template(TEMPLATE)?;
+            template.render_captured_to(context, &mut text)?;
+            Ok(text.into_string())
+        });
+        let refused = |reason: &str| Error::Chat { file: self.file.clone(), line: 1, reason: reason.into() };
         match rendered {
-            Ok(Ok(())) => Ok(text.into_string()),
-            Ok(Err(error)) => Err(failed(&self.file, &error)),
-            Err(_) => {
-                let reason = "the template engine crashes on it".into();
-                Err(Error::Chat { file: self.file.clone(), line: 1, reason })
-            }
+            Some(Ok(rendered)) => rendered.map_err(|error| failed(&self.file, &error)),
+            Some(Err(_)) => Err(refused("the template engine crashes on it")),
+            None => Err(refused("it takes too long")),
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Error {
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
     #[error("{file} cannot encode the text: {reason}; use the tokenizer that came with the weights")]
     Encode { file: String, reason: String },
+    #[error("{file} cannot encode the text: {reason}; use a shorter text")]
+    LongPassage { file: String, reason: String },
     #[error(
         "{file} cannot be written as a GGUF vocabulary that gives the same ids: {reason}; keep its \
          tokenizer.json beside the weights instead"

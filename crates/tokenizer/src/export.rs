@@ -25,11 +25,11 @@ impl Tokenizer {
             return Err(self.inexact(format!("the model claims {} ids", self.vocab_size)));
         }
         let depends_on_context = |token: &&AddedToken| {
-            let rewritten = token.normalized && !token.special && self.normalizer.is_some();
+            let rewritten = token.normalized && !token.special && self.splitter.normalizer.is_some();
             token.lstrip || token.rstrip || token.single_word || rewritten
         };
         let mut added: Vec<_> =
-            self.parsing.get_added_tokens_decoder().values().filter(depends_on_context).collect();
+            self.splitter.parsing.get_added_tokens_decoder().values().filter(depends_on_context).collect();
         added.sort_by(|a, b| a.content.cmp(&b.content));
         if let Some(token) = added.first() {
             return Err(self.inexact(format!("its token `{}` depends on the text around it", token.content)));
@@ -74,7 +74,7 @@ impl Tokenizer {
         let sentencepiece = self.spelling != Spelling::ByteLevel;
         let unknown = sentencepiece && self.special.unk == Some(id);
         let Some(token) = self.token(id) else { return TokenType::Unused };
-        match self.parsing.get_added_tokens_decoder().get(&id) {
+        match self.splitter.parsing.get_added_tokens_decoder().get(&id) {
             Some(AddedToken { special: false, .. }) => TokenType::UserDefined,
             _ if unknown => TokenType::Unknown,
             Some(_) => TokenType::Control,
@@ -93,7 +93,7 @@ impl Tokenizer {
                 self.inexact(format!("its pre-tokenizer has no name in GGUF files: {}", shortened(&json)))
             );
         };
-        if self.normalizer.is_some() {
+        if self.splitter.normalizer.is_some() {
             return Err(self.inexact("it changes texts before splitting them (`normalizer`)"));
         }
         if pre_tokenizer.ignores_merges() != self.model.ignore_merges
@@ -119,7 +119,7 @@ impl Tokenizer {
     fn unmergeable(&self) -> Option<String> {
         let mut merging = self.model.clone();
         merging.ignore_merges = false;
-        let added = self.parsing.get_added_tokens_decoder();
+        let added = self.splitter.parsing.get_added_tokens_decoder();
         let inside = |id: &&u32| (**id as usize) < self.vocab_size && !added.contains_key(*id);
         let normal = self.pieces.ids().iter().filter(inside);
         normal.filter_map(|id| Some((id, self.token(*id)?))).find_map(|(id, token)| {
@@ -131,7 +131,7 @@ impl Tokenizer {
     /// Completes the vocabulary of a SentencePiece tokenizer.
     fn sentencepiece(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
         let prefix = self.space_prefix().ok_or_else(|| {
-            let parts = serde_json::json!([self.normalizer, self.pre_tokenizer]);
+            let parts = serde_json::json!([self.splitter.normalizer, self.splitter.pre_tokenizer]);
             self.inexact(format!(
                 "it treats spaces in a way that GGUF files cannot describe: {}",
                 shortened(&parts)
@@ -156,7 +156,7 @@ impl Tokenizer {
     /// Returns whether encoding puts a space before every stretch of text between special tokens; `None` if
     /// spaces are treated in a way that GGUF files cannot describe.
     fn space_prefix(&self) -> Option<bool> {
-        let normalizer = serde_json::to_value(&self.normalizer).ok()?;
+        let normalizer = serde_json::to_value(&self.splitter.normalizer).ok()?;
         let pre_tokenizer = self.pre_tokenizer_json();
         match (&steps(&normalizer)[..], &steps(&pre_tokenizer)[..]) {
             ([a, b], []) if prepends(a) && replaces_spaces(b) || prepends(b) && replaces_spaces(a) => {
@@ -172,7 +172,7 @@ impl Tokenizer {
 
     /// Returns the pre-tokenizer as in a `tokenizer.json`.
     fn pre_tokenizer_json(&self) -> Value {
-        serde_json::to_value(&self.pre_tokenizer).unwrap_or_default()
+        serde_json::to_value(&self.splitter.pre_tokenizer).unwrap_or_default()
     }
 
     /// Returns the error for a tokenizer that no GGUF vocabulary reproduces exactly.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use bitkv_bytes::{check_values, limit};
 use serde_json::Value;
 use tokenizers::AddedToken;
 
@@ -20,7 +21,7 @@ impl Tokenizer {
     /// model.
     pub fn from_file(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Tokenizer> {
         let path = path.as_ref();
-        parts(&read(path)?, BTreeMap::new(), &path.display().to_string())?.assemble(options)
+        parts(&read(path, limit::TOKENIZER)?, BTreeMap::new(), &path.display().to_string())?.assemble(options)
     }
 
     /// Returns the tokenizer of a model's folder, or `None` if it has no tokenizer. It is `tokenizer.json`,
@@ -36,17 +37,17 @@ impl Tokenizer {
     pub fn from_folder(folder: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Option<Tokenizer>> {
         let folder = folder.as_ref();
         let (json, model) = (folder.join("tokenizer.json"), folder.join("tokenizer.model"));
-        if json.exists() {
-            let (bytes, name) = (read(&json)?, json.display().to_string());
+        if is_listed(&json) {
+            let (bytes, name) = (read(&json, limit::TOKENIZER)?, json.display().to_string());
             let settings = Settings::from_folder(folder)?;
             let mut parts = parts(&bytes, BTreeMap::new(), &name)?;
             settings.change_json(&mut parts, &bytes);
             return parts.assemble(options).map(Some);
         }
-        if !model.exists() {
+        if !is_listed(&model) {
             return Ok(None);
         }
-        let (bytes, name) = (read(&model)?, model.display().to_string());
+        let (bytes, name) = (read(&model, limit::TOKENIZER)?, model.display().to_string());
         let settings = Settings::from_folder(folder)?;
         let mut parts = parts(&bytes, settings.added_by_id(), &name)?;
         settings.change_model(&mut parts);
@@ -96,11 +97,18 @@ impl Vocabulary {
     }
 }
 
+/// Returns whether a folder lists a file, even if it is a link to a file that is not there. Such a file must
+/// not count as missing.
+pub(crate) fn is_listed(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// Returns the content of a JSON file, or `None` if there is no such file.
 pub(crate) fn optional(path: &Path) -> Result<Option<Value>> {
-    if !path.exists() {
+    if !is_listed(path) {
         return Ok(None);
     }
-    let value = serde_json::from_slice(&read(path)?);
-    value.map(Some).map_err(|e| Error::json(&path.display().to_string(), e))
+    let (bytes, file) = (read(path, limit::SETTINGS)?, path.display().to_string());
+    check_values(&bytes).map_err(|reason| Error::json(&file, reason))?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| Error::json(&file, e))
 }

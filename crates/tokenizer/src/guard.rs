@@ -3,7 +3,9 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
-    sync::Once,
+    sync::{Once, mpsc},
+    thread,
+    time::Duration,
 };
 
 thread_local! {
@@ -32,6 +34,19 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     result.map_err(|_| Panicked)
 }
 
+/// Returns the result of a call as [`guarded`] does, or `None` if it takes longer than a time. A call cannot
+/// be interrupted, so its thread is left alone when the time is over, and ends with the process at the
+/// latest.
+pub(crate) fn guarded_within<T: Send + 'static>(
+    time: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<Result<T, Panicked>> {
+    let (sender, receiver) = mpsc::channel();
+    // The receiver is gone if the time is over.
+    thread::spawn(move || drop(sender.send(guarded(call))));
+    receiver.recv_timeout(time).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +56,13 @@ mod tests {
         assert!(guarded(|| panic!("expected")).is_err());
         assert_eq!(guarded(|| 3).unwrap(), 3);
         assert!(!QUIET.with(Cell::get));
+    }
+
+    #[test]
+    fn a_call_that_takes_too_long_is_left_alone() {
+        let long = Duration::from_secs(60);
+        assert!(guarded_within(Duration::from_millis(10), move || thread::sleep(long)).is_none());
+        assert_eq!(guarded_within(long, || 3).unwrap().unwrap(), 3);
+        assert!(guarded_within(long, || panic!("expected")).unwrap().is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::{Value, value::RawValue};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, models::bpe::Merges};
@@ -10,6 +10,7 @@ use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, models::bpe
 use crate::{
     Error, Result, SpecialIds, SpecialTokens, Tokenizer, TokenizerOptions,
     assemble::TokenizerParts,
+    growth,
     guard::guarded,
     spelling::{Spelling, steps},
 };
@@ -39,21 +40,31 @@ pub(crate) fn parts(bytes: &[u8], file: &str) -> Result<TokenizerParts> {
     json.parts(model, file)
 }
 
+/// The largest number of tokens and of merges. Published vocabularies have up to 300,000 tokens.
+const MOST_TOKENS: usize = 1 << 20;
+
 /// The parts of a `tokenizer.json` that this crate uses.
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(default)]
     added_tokens: Vec<AddedEntry>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "small")]
     normalizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "small")]
     pre_tokenizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "small")]
     post_processor: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "small")]
     decoder: Value,
     #[serde(borrow)]
     model: &'a RawValue,
+}
+
+/// Reads a part of the file that is kept as a tree of values, which takes many times its size in memory.
+fn small<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Value, D::Error> {
+    let json: &RawValue = Deserialize::deserialize(deserializer)?;
+    bitkv_bytes::check_values(json.get().as_bytes()).map_err(D::Error::custom)?;
+    serde_json::from_str(json.get()).map_err(D::Error::custom)
 }
 
 /// An entry of `added_tokens`.
@@ -102,6 +113,9 @@ impl<'de> Deserialize<'de> for Entries {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
+                    if entries.len() == MOST_TOKENS {
+                        return Err(A::Error::custom(format!("it has more than {MOST_TOKENS} tokens")));
+                    }
                     entries.push(entry);
                 }
                 Ok(Entries(entries))
@@ -115,6 +129,9 @@ impl File<'_> {
     /// Returns the parts of the tokenizer.
     fn parts(self, model: Bpe<'_>, file: &str) -> Result<TokenizerParts> {
         model.refuse_affixes(file)?;
+        let steps: Vec<&Value> =
+            steps(&self.normalizer).into_iter().chain(steps(&self.pre_tokenizer)).collect();
+        growth::check(&steps).map_err(|reason| Error::tokenizer(file, reason))?;
         let spelling = Spelling::new(file, &self.decoder, &self.pre_tokenizer, &self.normalizer)?;
         let unk = model.unk_token.as_ref().and_then(|unk| {
             let ids = model.vocab.0.iter().find(|(token, _)| token == unk).map(|(_, id)| *id);
@@ -169,7 +186,9 @@ fn part<'a, T: Deserialize<'a>>(value: &'a Value, name: &str, file: &str) -> Res
 /// # Errors
 /// Returns an error if it would replace the empty text, which never ends.
 fn normalizer(value: &Value, file: &str) -> Result<Option<NormalizerWrapper>> {
-    let endless = |step: &&Value| step["type"] == "Replace" && step["pattern"]["String"] == "";
+    let endless = |step: &&Value| {
+        step["type"] == "Replace" && (step["pattern"]["String"] == "" || step["pattern"]["Regex"] == "")
+    };
     if steps(value).iter().any(endless) {
         return Err(Error::tokenizer(file, "its normalizer replaces the empty text"));
     }
@@ -192,6 +211,11 @@ fn pre_tokenizer(value: &Value, file: &str) -> Result<Option<PreTokenizerWrapper
 /// with a space between.
 fn merges(json: &RawValue, file: &str) -> Result<Merges> {
     let wrong = |reason: String| Error::tokenizer(file, format!("its merges are not understood: {reason}"));
+    // Every merge has at least one comma, and at most a bracket and two commas.
+    let marks = json.get().bytes().filter(|byte| matches!(byte, b',' | b'[')).count();
+    if marks > 3 * MOST_TOKENS {
+        return Err(wrong(format!("there are more than {MOST_TOKENS}")));
+    }
     let Ok(lines) = serde_json::from_str::<Vec<String>>(json.get()) else {
         return serde_json::from_str(json.get()).map_err(|e| wrong(e.to_string()));
     };

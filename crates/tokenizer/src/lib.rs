@@ -11,6 +11,7 @@
 //! [`Tokenizer::encode_bare`] adds nothing.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod assemble;
 mod chat;
@@ -18,9 +19,11 @@ mod content;
 mod error;
 mod export;
 mod folder;
+mod growth;
 mod guard;
 mod json;
 mod merges;
+mod passages;
 mod pieces;
 mod pre_tokenizer;
 mod read_vocabulary;
@@ -30,6 +33,7 @@ mod sentencepiece;
 mod settings;
 mod special_tokens;
 mod spelling;
+mod splitter;
 mod stream;
 mod tiktoken;
 mod tokenizer;

@@ -12,7 +12,7 @@ impl Tokenizer {
     /// Returns an error if a part cannot be written as JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let failed = |e: serde_json::Error| Error::tokenizer(&self.file, e.to_string());
-        let mut added: Vec<_> = self.parsing.get_added_tokens_decoder().iter().collect();
+        let mut added: Vec<_> = self.splitter.parsing.get_added_tokens_decoder().iter().collect();
         added.sort_by_key(|(id, _)| **id);
         let added = added.into_iter().map(|(id, token)| {
             let mut value = serde_json::to_value(token)?;
@@ -24,8 +24,8 @@ impl Tokenizer {
             "truncation": null,
             "padding": null,
             "added_tokens": added.collect::<std::result::Result<Vec<Value>, _>>().map_err(failed)?,
-            "normalizer": serde_json::to_value(&self.normalizer).map_err(failed)?,
-            "pre_tokenizer": serde_json::to_value(&self.pre_tokenizer).map_err(failed)?,
+            "normalizer": serde_json::to_value(&self.splitter.normalizer).map_err(failed)?,
+            "pre_tokenizer": serde_json::to_value(&self.splitter.pre_tokenizer).map_err(failed)?,
             "post_processor": self.special_tokens.post_processor(|id| self.token(id).unwrap_or_default()),
             "decoder": decoder(self.spelling),
             "model": serde_json::to_value(&self.model).map_err(failed)?,

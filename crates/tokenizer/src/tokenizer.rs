@@ -1,14 +1,12 @@
 //! Encodes texts and decodes ids.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use tokenizers::{
-    AddedVocabulary, Model, NormalizerWrapper, OffsetType, PreTokenizer, PreTokenizerWrapper,
-    models::bpe::BPE,
-};
+use tokenizers::{Model, OffsetType, PreTokenizedString, models::bpe::BPE};
 
 use crate::{
-    Error, Result, SpecialIds, SpecialTokens, TextStream, guard::guarded, pieces::Pieces, spelling::Spelling,
+    Error, Result, SpecialIds, SpecialTokens, TextStream, guard::guarded, passages::Borders, pieces::Pieces,
+    spelling::Spelling, splitter::Splitter,
 };
 
 /// The properties of a model that its tokenizer must fit.
@@ -26,12 +24,12 @@ pub struct Tokenizer {
     pub(crate) model: BPE,
     /// The ids of the pairs to merge, in order of priority.
     pub(crate) merges: Vec<(u32, u32)>,
-    pub(crate) normalizer: Option<NormalizerWrapper>,
-    pub(crate) pre_tokenizer: Option<PreTokenizerWrapper>,
-    /// Finds all added tokens in a text.
-    pub(crate) parsing: AddedVocabulary,
-    /// Finds only those added tokens that are not special.
-    pub(crate) plain: AddedVocabulary,
+    /// The steps before the merging.
+    pub(crate) splitter: Arc<Splitter>,
+    /// Where long texts are split.
+    pub(crate) borders: Borders,
+    /// An expression of the file that bitkv does not know, and that may take very long.
+    pub(crate) expression: Option<String>,
     pub(crate) pieces: Pieces,
     pub(crate) spelling: Spelling,
     pub(crate) special: SpecialIds,
@@ -55,7 +53,7 @@ impl Tokenizer {
     /// Returns an error if the text has a character that the vocabulary cannot represent, or becomes an id
     /// that the model lacks.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.special_tokens.around(&self.ids(&self.parsing, text)?);
+        let ids = self.special_tokens.around(&self.ids(false, text)?);
         self.checked(ids)
     }
 
@@ -65,7 +63,7 @@ impl Tokenizer {
     /// # Errors
     /// Fails as [`Tokenizer::encode`] does.
     pub fn encode_bare(&self, text: &str) -> Result<Vec<u32>> {
-        self.checked(self.ids(&self.parsing, text)?)
+        self.checked(self.ids(false, text)?)
     }
 
     /// Returns the ids of a text as [`Tokenizer::encode_bare`] does, but treats special tokens as ordinary
@@ -75,28 +73,55 @@ impl Tokenizer {
     /// # Errors
     /// Fails as [`Tokenizer::encode`] does.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
-        self.checked(self.ids(&self.plain, text)?)
+        self.checked(self.ids(true, text)?)
     }
 
-    /// Returns the ids of a text. Only tokens of `added` are found as whole tokens before merging.
-    fn ids(&self, added: &AddedVocabulary, text: &str) -> Result<Vec<u32>> {
-        let failed = |reason: String| Error::Encode { file: self.file.clone(), reason };
-        // A regular expression of a file may be so expensive that the library gives up with a panic.
-        guarded(|| self.try_ids(added, text))
-            .map_err(|_| {
-                failed("the tokenizer crashes on it, or one of its expressions takes too long".into())
-            })?
-            .map_err(|e| failed(e.to_string()))
+    /// Returns the ids of the beginning of a text as [`Tokenizer::encode`] does, and whether they are all ids
+    /// of the text. If not, they are more than `most`. A long text is read only as far as it is needed.
+    ///
+    /// # Errors
+    /// Fails as [`Tokenizer::encode`] does.
+    pub fn encode_beginning(&self, text: &str, most: usize) -> Result<(Vec<u32>, bool)> {
+        let (ids, is_all) = self.first_ids(false, text, most)?;
+        Ok((self.checked(self.special_tokens.around(&ids))?, is_all))
     }
 
-    /// Returns the ids of a text as [`Tokenizer::ids`] does; it panics if the library does.
-    fn try_ids(&self, added: &AddedVocabulary, text: &str) -> tokenizers::Result<Vec<u32>> {
-        let mut parts = added.extract_and_normalize(self.normalizer.as_ref(), text);
-        if let Some(pre_tokenizer) = &self.pre_tokenizer {
-            pre_tokenizer.pre_tokenize(&mut parts)?;
+    /// Returns the ids of a text. With `plain`, special tokens are ordinary text.
+    fn ids(&self, plain: bool, text: &str) -> Result<Vec<u32>> {
+        Ok(self.first_ids(plain, text, usize::MAX)?.0)
+    }
+
+    /// Returns more than `most` ids of the beginning of a text, or all of them, and whether they are all.
+    fn first_ids(&self, plain: bool, text: &str, most: usize) -> Result<(Vec<u32>, bool)> {
+        let mut ids = Vec::new();
+        for passage in self.borders.passages(text) {
+            if ids.len() > most {
+                return Ok((ids, false));
+            }
+            let passage = passage.map_err(|reason| Error::LongPassage { file: self.file.clone(), reason })?;
+            ids.extend(self.passage_ids(plain, passage)?);
         }
-        parts.tokenize(|part| self.model.tokenize(part.get()))?;
-        Ok(parts.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
+        Ok((ids, true))
+    }
+
+    /// Returns the ids of a passage, which is split and merged at once.
+    fn passage_ids(&self, plain: bool, text: &str) -> Result<Vec<u32>> {
+        let failed = |reason: String| Error::Encode { file: self.file.clone(), reason };
+        let crashed = || match &self.expression {
+            Some(expression) => failed(format!("its expression `{expression}` takes too long or crashes")),
+            None => failed("the tokenizer crashes on it".into()),
+        };
+        let split = match self.expression {
+            Some(_) => self.splitter.split_in_time(plain, text).ok_or_else(crashed)?,
+            None => guarded(|| self.splitter.split(plain, text)).map_err(|_| crashed())?,
+        };
+        let merge = |mut parts: PreTokenizedString| {
+            parts.tokenize(|part| self.model.tokenize(part.get()))?;
+            Ok(parts.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
+        };
+        let parts = split.map_err(|e| failed(e.to_string()))?;
+        let merged: tokenizers::Result<Vec<u32>> = guarded(|| merge(parts)).map_err(|_| crashed())?;
+        merged.map_err(|e| failed(e.to_string()))
     }
 
     /// Returns the ids if the model has all of them.
@@ -143,19 +168,20 @@ impl Tokenizer {
 
     /// Returns the id of a token as the vocabulary writes it; `None` if there is no such token.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.parsing.token_to_id(token, &self.model)
+        self.splitter.parsing.token_to_id(token, &self.model)
     }
 
     /// Returns the token of an id as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`); `None` if the id
     /// has no token.
     pub fn token(&self, id: u32) -> Option<String> {
-        let added = self.parsing.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
+        let added =
+            self.splitter.parsing.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
         added.or_else(|| self.model.id_to_token(id))
     }
 
     /// Returns whether an id is a special token, which has no text.
     pub fn is_special(&self, id: u32) -> bool {
-        self.parsing.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+        self.splitter.parsing.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
     }
 
     /// Returns the ids with a role, as far as they are known. `bos` is [`TokenizerOptions::bos`], or else the

@@ -96,8 +96,7 @@ impl Corpus {
 fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<DataHashes> {
     let read = |name: &str| {
         let path = folder.join(name);
-        let bytes = bitkv_bytes::read_text_bytes(&path).map_err(Error::reading(&path))?;
-        String::from_utf8(bytes).map_err(|_| Error::NotText { path })
+        bitkv_bytes::read_written_document(&path, bitkv_bytes::limit::CORPUS).map_err(Error::reading(path))
     };
     let (train, valid) = (read("train.txt")?, read("valid.txt")?);
     check_words("train.txt", &train)?;

@@ -45,7 +45,8 @@ impl DataHashes {
         if !path.exists() {
             return Ok(None);
         }
-        let text = bitkv_bytes::read_regular_document(&path).map_err(Error::reading(&path))?;
+        let text =
+            bitkv_bytes::read_document(&path, bitkv_bytes::limit::WRITTEN).map_err(Error::reading(&path))?;
         let damaged = |_| Error::DamagedData { path: path.clone(), folder: prepared.into() };
         serde_json::from_str(&text).map(Some).map_err(damaged)
     }

@@ -11,9 +11,11 @@
 //! a packed checkpoint with its tokenizer and model card. `bitkv train` does all of this.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod baseline;
 mod card;
+#[allow(clippy::disallowed_methods, reason = "a training checkpoint is a file of this program")]
 pub mod checkpoint;
 pub mod corpus;
 pub mod data_hashes;

@@ -103,7 +103,8 @@ impl Recipe {
     /// # Errors
     /// Fails if the file cannot be read or parsed, or holds a value that cannot be trained.
     pub fn read(path: &Path) -> Result<(Recipe, String)> {
-        let text = bitkv_bytes::read_written_document(path).map_err(Error::reading(path))?;
+        let text = bitkv_bytes::read_written_document(path, bitkv_bytes::limit::DEFINITION)
+            .map_err(Error::reading(path))?;
         let recipe: Recipe = toml::from_str(&text).map_err(|source| {
             let (path, text) = (path.into(), text.clone());
             Error::Recipe { path, text, source: Box::new(source) }

@@ -9,6 +9,10 @@ pub(super) enum Damage {
     BigEndian,
     #[error("its version is {0}, but only versions 2 and 3 are supported: convert it again")]
     Version(u32),
+    #[error(
+        "its header claims {found} {what}, and at most {most} are read, so it is damaged: download it again"
+    )]
+    TooMany { found: u64, what: &'static str, most: u64 },
     #[error("it ends inside its header, so it is truncated: download it again")]
     Truncated,
     #[error(

@@ -19,6 +19,10 @@ pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 pub(super) const ALIGNMENT: &str = "general.alignment";
 /// The largest number of dimensions that tensor libraries store.
 const MAX_DIMENSIONS: u32 = 4;
+/// The largest number of keys. Published files have fewer than a hundred.
+const MAX_KEYS: u64 = 10_000;
+/// The largest number of tensors. Published files have a few thousand.
+const MAX_TENSORS: u64 = 50_000;
 
 /// A metadata key with its value.
 #[derive(Clone, Debug)]
@@ -65,6 +69,12 @@ impl Header {
         }
         check_version(from.u32()?)?;
         let (tensors, entries) = (from.u64()?, from.u64()?);
+        if tensors > MAX_TENSORS {
+            return Err(Damage::TooMany { found: tensors, what: "tensors", most: MAX_TENSORS });
+        }
+        if entries > MAX_KEYS {
+            return Err(Damage::TooMany { found: entries, what: "keys", most: MAX_KEYS });
+        }
         let (entries, keys) = read_entries(&mut from, entries)?;
         let (mut tensor_infos, names) = read_tensor_infos(&mut from, tensors, bytes)?;
         let mut header = Header { entries, keys, tensor_infos: Vec::new(), names };

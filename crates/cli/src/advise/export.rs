@@ -96,7 +96,7 @@ fn observed(arguments: &Arguments, policy: &Policy, budget: Budget) -> Result<Pl
             model.model
         )
     })?;
-    let mut tokens = loaded.tokenizer()?.encode(&content)?;
+    let (mut tokens, _) = loaded.tokenizer()?.encode_beginning(&content, arguments.context)?;
     let (found, context) = (tokens.len(), arguments.context);
     ensure!(
         found >= context,

@@ -3,11 +3,15 @@
 use std::{io::Read, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use bitkv_bytes::limit;
 use bitkv_models::LoadedModel;
 use bitkv_tokenizer::{Chat, Message};
 
 use super::Arguments;
 use crate::{first_tokens::check_length, input};
+
+/// Another remedy for a prompt that is longer than the model reads.
+const IN_CHUNKS: &str = ", or read it in chunks with --policy, --positions rerotated and --prefill-chunk";
 
 /// Returns the prompts as texts; empty if the prompts are token ids. The prompt `-` is read from standard
 /// input, before a model is loaded.
@@ -25,8 +29,13 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
             return Ok(prompt.clone());
         }
         let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
+        let read = std::io::stdin().take(limit::TEXT + 1).read_to_string(&mut text);
         read.context("cannot read the prompt from standard input as UTF-8 text")?;
+        ensure!(
+            text.len() as u64 <= limit::TEXT,
+            "standard input has more than the {} bytes that are read of a text: give a shorter one",
+            limit::TEXT
+        );
         ensure!(!text.trim().is_empty(), "standard input is empty: write a prompt to it");
         // A shell adds a line end that does not belong to the prompt.
         Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
@@ -50,7 +59,14 @@ pub(super) fn tokens(
     let tokenizer = loaded.tokenizer()?;
     let checked = |tokens: Vec<u32>| checked_length(arguments, "--prompt", tokens, loaded);
     if !arguments.chat {
-        return texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect();
+        let encode = |text: &String| match arguments.reads_long_prompts() {
+            true => checked(tokenizer.encode(text)?),
+            false => {
+                let model = (tokenizer, &*loaded.name, loaded.config());
+                arguments.first.encode("--prompt", text, model, IN_CHUNKS)
+            }
+        };
+        return texts.iter().map(encode).collect();
     }
     let chat = chat(arguments, loaded)?;
     let chat_prompt = |text: String| {
@@ -82,12 +98,11 @@ pub(super) fn checked_length(
         return Ok(arguments.first.take(name, tokens));
     }
     let (model, config) = (&loaded.name, loaded.config());
-    let chunks = ", or read it in chunks with --policy, --positions rerotated and --prefill-chunk";
     if arguments.chat {
-        check_length(name, &tokens, model, config, chunks)?;
+        check_length(name, &tokens, model, config, IN_CHUNKS)?;
         return Ok(tokens);
     }
-    arguments.first.shorten(name, tokens, model, config, chunks)
+    arguments.first.shorten(name, tokens, model, config, IN_CHUNKS)
 }
 
 /// Returns the id of a stop token, which is given as an id or as text.

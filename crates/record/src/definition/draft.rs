@@ -28,7 +28,7 @@ impl Draft {
     /// # Errors
     /// Fails as [`Draft::from_toml`] does.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::from_toml(&json::read_text(path)?, &path.display().to_string())
+        Self::from_toml(&json::read_text(path, bitkv_bytes::limit::DEFINITION)?, &path.display().to_string())
     }
 
     /// Parses a definition. `file` names the text in errors; relative paths in the text start in its folder.

@@ -9,7 +9,11 @@ use minijinja::{
     value::{Kwargs, Rest},
 };
 
-use super::{filters, meter::Meter, methods, percent, python_json, python_text, rewrite};
+use super::{
+    filters,
+    meter::{self, Meter},
+    methods, percent, python_json, python_text, rewrite,
+};
 use crate::Message;
 
 /// Returns an environment with Hugging Face's syntax, filters and functions.
@@ -35,6 +39,12 @@ pub(super) fn add_limits(environment: &mut Environment<'static>, now: DateTime, 
     let meter = Meter::new(8 * most_bytes(messages));
     let count = meter.clone();
     environment.add_filter(rewrite::COUNTED, move |value: Value| count.count(value));
+    let count = meter.clone();
+    environment.add_filter(rewrite::MADE, move |value: Value| count.count_all(value));
+    environment.add_filter(rewrite::HELD, |value: Value| match meter::holds_namespace(&value)? {
+        true => Err(wrong("a namespace inside a namespace is not supported")),
+        false => Ok(value),
+    });
     let count = meter.clone();
     environment.add_filter(rewrite::SUMMED, move |value: Value| count.count(filters::list_of(value)?));
     let count = meter.clone();

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use bitkv_bytes::limit;
 use serde_json::Value;
 
 use crate::{
     Chat, Error, Result,
-    folder::{optional, read},
+    folder::{is_listed, optional, read},
 };
 
 /// A text by which the outdated template in GGUF files of BitNet b1.58 2B-4T is recognised. The model was
@@ -28,9 +29,9 @@ impl Chat {
         let tokens = tokens(&config);
         let tokens: Vec<(&str, &str)> = tokens.iter().map(|(name, token)| (*name, *token)).collect();
         let template_file = folder.join("chat_template.jinja");
-        if template_file.exists() {
+        if is_listed(&template_file) {
             let name = template_file.display().to_string();
-            let text = String::from_utf8(read(&template_file)?);
+            let text = String::from_utf8(read(&template_file, limit::CHAT_TEMPLATE)?);
             let text =
                 text.map_err(|e| Error::Chat { file: name.clone(), line: 1, reason: e.to_string() })?;
             return Chat::new(&text, &name, &tokens).map(Some);

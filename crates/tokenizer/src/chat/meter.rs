@@ -45,6 +45,58 @@ impl Meter {
     }
 }
 
+impl Meter {
+    /// Counts the items of a list or a mapping, and those of its items, and returns the value.
+    ///
+    /// # Errors
+    /// Returns an error if all bytes are spent.
+    pub(super) fn count_all(&self, value: Value) -> Result<Value, Error> {
+        // Nested values are counted as often as they would be written.
+        let mut rest = vec![value.clone()];
+        while let Some(value) = rest.pop() {
+            self.spend(16)?;
+            rest.extend(items(&value));
+        }
+        Ok(value)
+    }
+}
+
+/// The most items in which a namespace is looked for.
+const MOST_ITEMS: usize = 100_000;
+
+/// Returns whether a value is a namespace or holds one. A namespace inside itself would have no end.
+///
+/// # Errors
+/// Returns an error if there are too many items.
+pub(super) fn holds_namespace(value: &Value) -> Result<bool, Error> {
+    let (mut rest, mut seen) = (vec![value.clone()], 0);
+    while let Some(value) = rest.pop() {
+        seen += 1;
+        if is_namespace(&value) {
+            return Ok(true);
+        }
+        if seen > MOST_ITEMS {
+            return Err(too_long());
+        }
+        rest.extend(items(&value));
+    }
+    Ok(false)
+}
+
+fn is_namespace(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.type_name().contains("Namespace"))
+}
+
+/// Returns the items of a list, or the keys and values of a mapping.
+fn items(value: &Value) -> Vec<Value> {
+    let all = || value.try_iter().into_iter().flatten();
+    match value.kind() {
+        ValueKind::Seq => all().collect(),
+        ValueKind::Map => all().flat_map(|key| [value.get_item(&key).unwrap_or_default(), key]).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Checks the length of a text before it is made.
 ///
 /// # Errors

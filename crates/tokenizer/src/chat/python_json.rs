@@ -5,7 +5,7 @@ use minijinja::{
     value::{Kwargs, ValueKind},
 };
 
-use super::{environment::wrong, python_text::float};
+use super::{environment::wrong, meter, python_text::float};
 
 /// The largest indentation, in spaces. It limits how much a template can write.
 const MOST_INDENT: usize = 16;
@@ -61,6 +61,7 @@ impl Writer {
         if depth > MOST_DEPTH {
             return Err(wrong("tojson wants a value that is less deep"));
         }
+        meter::check(self.text.len())?;
         match value.kind() {
             ValueKind::None => self.text.push_str("null"),
             ValueKind::Bool => self.text.push_str(if value.is_true() { "true" } else { "false" }),

@@ -1,5 +1,7 @@
 //! Writes values as Python's `str` and `repr` do.
 
+use std::fmt::{self, Write as _};
+
 use minijinja::{Value, value::ValueKind};
 
 /// Returns `str(value)`.
@@ -19,11 +21,19 @@ pub(super) fn text_of(value: &Value) -> String {
 /// Returns `repr(value)`.
 pub(super) fn represent(value: &Value) -> String {
     let mut text = String::new();
-    write(value, &mut text);
+    write(value, &mut text, 0);
     text
 }
 
-fn write(value: &Value, text: &mut String) {
+/// The largest depth of a value, and the largest text of one. Beyond them, a value is written as `...`, which
+/// Python writes for a list inside itself.
+const MOST_DEPTH: usize = 100;
+const MOST_BYTES: usize = 16 << 20;
+
+fn write(value: &Value, text: &mut String, depth: usize) {
+    if depth > MOST_DEPTH || text.len() > MOST_BYTES {
+        return text.push_str("...");
+    }
     match value.kind() {
         ValueKind::String => write_quoted(value.as_str().unwrap_or_default(), text),
         ValueKind::Undefined => text.push_str("Undefined"),
@@ -35,9 +45,9 @@ fn write(value: &Value, text: &mut String) {
             let pairs = value.try_iter().into_iter().flatten();
             let pairs = pairs.map(|key| (value.get_item(&key).unwrap_or_default(), key));
             let write_pair = |(item, key): &(Value, Value), text: &mut String| {
-                write(key, text);
+                write(key, text, depth + 1);
                 text.push_str(": ");
-                write(item, text);
+                write(item, text, depth + 1);
             };
             write_all("{", pairs, "}", write_pair, text);
         }
@@ -48,7 +58,8 @@ fn write(value: &Value, text: &mut String) {
                 (true, _) => ("(", ")"),
                 (false, _) => ("[", "]"),
             };
-            write_all(open, items.into_iter(), close, write, text);
+            let write_item = |item: &Value, text: &mut String| write(item, text, depth + 1);
+            write_all(open, items.into_iter(), close, write_item, text);
         }
         _ => text.push_str(&value.to_string()),
     }
@@ -56,7 +67,21 @@ fn write(value: &Value, text: &mut String) {
 
 /// Whether a container has no text of a kind that its type defines.
 fn is_plain(value: &Value) -> bool {
-    value.to_string().starts_with(['[', '{', '('])
+    let mut first = First(None);
+    // The error only says that writing was stopped after the first character.
+    let _ = write!(first, "{value}");
+    matches!(first.0, Some('[' | '{' | '('))
+}
+
+/// Keeps the first character that is written to it, and stops writing. A value can contain itself, so that
+/// its text has no end.
+struct First(Option<char>);
+
+impl fmt::Write for First {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = text.chars().next();
+        if self.0.is_some() { Err(fmt::Error) } else { Ok(()) }
+    }
 }
 
 /// Writes items between commas.

@@ -18,6 +18,11 @@ pub(super) const COUNTED: &str = "bitkv_counted";
 /// The filter that turns an operand of `~` into a text, as Python does, and counts its bytes.
 pub(super) const JOINED: &str = "bitkv_joined";
 
+/// The filter that counts the items of a list or a mapping, at any depth, when it is made. A list of lists
+/// of lists takes little memory, but its text does not.
+pub(super) const MADE: &str = "bitkv_made";
+/// The filter that checks what is assigned to an attribute of a namespace.
+pub(super) const HELD: &str = "bitkv_held";
 /// The filter that turns a sum of lists into a list and counts it.
 pub(super) const SUMMED: &str = "bitkv_summed";
 /// The filter for slices. The engine's slices are not lists, and crash if a step is negative and the list is
@@ -192,6 +197,7 @@ impl<'a> Changes<'a> {
                 return Ok(());
             }
         }
+        self.literals(tag);
         for (i, token) in tag.tokens.iter().enumerate() {
             match (token.kind, self.text(token)) {
                 (TokenKind::Text, text) => {
@@ -207,7 +213,41 @@ impl<'a> Changes<'a> {
             }
         }
         self.expressions(tag);
+        self.assignment(tag);
         Ok(())
+    }
+
+    /// Puts every list and mapping that a tag writes out through the filter that counts it.
+    fn literals(&mut self, tag: &Tag) {
+        let mut open = Vec::new();
+        for (i, token) in tag.tokens.iter().enumerate() {
+            match self.text(token) {
+                "[" | "{" | "(" => open.push(i),
+                "]" | "}" | ")" => {
+                    let Some(first) = open.pop() else { continue };
+                    let is_literal = match self.text(&tag.tokens[first]) {
+                        "{" => true,
+                        "[" => self.operand(tag, first).is_none(),
+                        _ => false,
+                    };
+                    if is_literal {
+                        self.insert(tag.tokens[first].start, "(");
+                        self.insert(token.end, format!("|{MADE})"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the value of `set name.attribute = value` through the filter that checks it.
+    fn assignment(&mut self, tag: &Tag) {
+        let texts: Vec<&str> = tag.tokens.iter().take(6).map(|token| self.text(token)).collect();
+        if let (["set", _, ".", _, "=", _], Some(last)) = (&texts[..], tag.tokens.last()) {
+            let (start, end) = (tag.tokens[5].start, last.end);
+            self.insert(start, "(");
+            self.insert(end, format!(")|{HELD}"));
+        }
     }
 
     /// Changes the operators in a tag.

@@ -12,7 +12,7 @@ use tokenizers::{
     pre_tokenizers::byte_level::ByteLevel,
 };
 
-const TEXT: &str = "\
+pub(crate) const TEXT: &str = "\
 The cache keeps the keys and the values of every token; it's what makes a long context dear.
 We've measured it twice: 1024 tokens of 30 layers took 78643200 bytes, 4096 took 314572800.
     for head in heads:\n        scores[head] = entropy(weights[head])\n\n\tif scores: return scores

@@ -10,6 +10,7 @@ mod folder;
 mod gguf;
 mod hostile;
 mod model_file;
+mod passages;
 mod published;
 mod random_vocabularies;
 mod reference;
