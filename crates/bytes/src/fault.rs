@@ -28,7 +28,7 @@ enum FaultKind {
     Full,
     /// The device fails once.
     Error,
-    /// A write stores half of its bytes, which is not an error.
+    /// A write stores half of its bytes without an error.
     Short,
     /// A signal interrupts the call once.
     Interrupted,
