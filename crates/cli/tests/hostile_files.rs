@@ -309,7 +309,7 @@ fn long_texts_are_read_only_as_far_as_they_are_needed() {
 fn names_in_messages() {
     let place = Place::new();
     let model = Copy::new(&place, "m");
-    let name = "\u{202e}\u{1b}[2J`x` ".repeat(2_000);
+    let name = "\u{202e}\u{1b}[2Jx ".repeat(2_000);
     model.change_json("config.json", |config| config["architectures"] = json!([name]));
     refused(&place, &generate("m"), 0, &["m/config.json"]);
     model.change_json("config.json", |config| config["hidden_size"] = json!(name));

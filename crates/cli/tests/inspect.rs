@@ -86,8 +86,18 @@ fn the_table_of_a_built_in_model() {
 #[test]
 fn the_document() {
     let place = kinds();
-    let always =
-        ["config", "ignored", "model", "notes", "tensor_bytes", "tensors", "ternary_bytes", "tied", "unread"];
+    let always = [
+        "cannot_be_run",
+        "config",
+        "ignored",
+        "model",
+        "notes",
+        "tensor_bytes",
+        "tensors",
+        "ternary_bytes",
+        "tied",
+        "unread",
+    ];
     for (model, name, more) in [
         ("folder", "folder", &[][..]),
         ("sharded", "sharded", &[]),

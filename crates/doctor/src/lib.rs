@@ -55,8 +55,9 @@ struct Examination<'a> {
     run: Result<TextRun>,
 }
 
-/// Every check. Findings of the same severity are listed in this order.
-const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 16] = [
+/// Every check, except that of the run, which depends on what these find. Findings of the same severity are
+/// listed in this order.
+const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
     tensors::check,
     holes::check,
     invalid_codes::check,
@@ -72,7 +73,6 @@ const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 16] = [
     notes::check,
     perplexity::check,
     overflow::check,
-    run::check,
 ];
 
 /// Runs every check and returns its findings, worst first.
@@ -82,6 +82,8 @@ pub fn examine(evidence: &Evidence) -> Vec<Finding> {
     let run = TextRun::new(&evidence.checkpoint, &evidence.tokenizer);
     let examination = Examination { evidence, codes, balance, run };
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(&examination)).collect();
+    let has_fault = findings.iter().any(|finding| finding.severity == Severity::Fault);
+    findings.extend(run::check(&examination, has_fault));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }

@@ -70,10 +70,11 @@ impl TextRun {
     }
 }
 
-/// Reports that the model was not run, with the reason. It is a fault if the model cannot be loaded.
-pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+/// Reports that the model was not run, with the reason. It is a fault if the model cannot be loaded, unless
+/// another check has found a fault, which is the reason.
+pub(crate) fn check(examination: &Examination<'_>, has_fault: bool) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
-    if let Err(refusal) = Model::check_weights(&examination.evidence.checkpoint) {
+    if !has_fault && let Err(refusal) = Model::check_weights(&examination.evidence.checkpoint) {
         let judgement = fault("no command can run the model", "fix the reason and run doctor again");
         let found = format!("the model cannot be loaded: {refusal}");
         return vec![Finding::new(CHECK, "the model on a text", found, judgement)];

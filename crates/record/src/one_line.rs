@@ -2,13 +2,13 @@
 
 /// The most characters of a quoted name, value or shape that a message shows.
 const MOST_QUOTED: usize = 200;
-/// The most characters of a message.
-const MOST: usize = 600;
+/// The most characters of a message. A definition with many gaps needs more than a thousand.
+const MOST: usize = 2_000;
 /// The characters at the end of a long message that are shown, because the remedy is at the end.
 const END: usize = 150;
 
 /// Returns a message as one line, for a row or a terminal: each line break with the white space around it
-/// becomes one space. What it quotes is shown as by [`shown`], and at most 600 characters are left.
+/// becomes one space. What it quotes is shown as by [`shown`], and at most 2,000 characters are left.
 pub fn one_line(message: &str) -> String {
     let line = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let line = shown(&line);
@@ -25,7 +25,7 @@ pub fn one_line(message: &str) -> String {
 /// such as `\u{202e}` replace control characters, and characters that change the order or the look of the
 /// text around them.
 pub fn shown(text: &str) -> String {
-    visible(&shortened_words(&shortened_quotes(text)))
+    shortened_words(&shortened_quotes(&visible(text)))
 }
 
 /// Returns a text with escapes in the place of characters that a terminal would obey.
@@ -88,6 +88,8 @@ mod tests {
 
     #[test]
     fn characters_that_a_terminal_obeys_are_escaped() {
+        let long = one_line(&format!("`{}`: remove it", "\u{202e} ".repeat(1_000)));
+        assert!(long.chars().count() < 300, "{long}");
         assert_eq!(one_line("`a\u{202e}b\u{1b}[2J\u{200b}é漢`"), r"`a\u{202e}b\u{1b}[2J\u{200b}é漢`");
     }
 
@@ -105,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_at_most_600_characters() {
+    fn a_message_has_at_most_2000_characters() {
         let line = one_line(&format!("a.gguf: {}: download it again", "`x` ".repeat(5_000)));
-        assert_eq!(line.chars().count(), 600);
+        assert_eq!(line.chars().count(), 2_000);
         assert!(line.starts_with("a.gguf") && line.ends_with(": download it again"), "{line}");
     }
 }
