@@ -1,5 +1,6 @@
 //! Every change that bitkv makes to the disk: files are created, written and synced, and files and folders
 //! are renamed and removed. Tests can let any of these changes fail; see the module `fault`.
+#![allow(clippy::disallowed_methods, reason = "a folder is opened to be synced")]
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

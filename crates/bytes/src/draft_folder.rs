@@ -1,4 +1,5 @@
 //! Folders that appear complete or not at all.
+#![allow(clippy::disallowed_methods, reason = "a folder is opened to be locked")]
 
 use std::{
     fs::{self, File},

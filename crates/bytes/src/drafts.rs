@@ -1,5 +1,6 @@
 //! The temporary names under which files and folders are written, and the removal of what killed processes
 //! left under them.
+#![allow(clippy::disallowed_methods, reason = "a draft is opened to be locked")]
 
 use std::{
     collections::HashSet,
@@ -68,7 +69,7 @@ pub fn remove_drafts(folder: &Path) {
 /// Whether a path is one that [`unused_name`] returns in some process.
 fn is_draft(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let numbers = name.strip_suffix(END).and_then(|name| Some(name.rsplit_once(MARK)?.1.split_once('-')?));
+    let numbers = name.strip_suffix(END).and_then(|name| name.rsplit_once(MARK)?.1.split_once('-'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name.starts_with('.') && numbers.is_some_and(|(process, count)| is_number(process) && is_number(count))
 }

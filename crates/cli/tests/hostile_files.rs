@@ -331,7 +331,8 @@ fn inspect_says_why_a_model_cannot_be_run() {
     model.without("tokenizer.json");
     assert!(place.json(&["inspect", "m"])["cannot_be_run"].is_null());
     let up = "model.layers.1.mlp.up_proj.weight";
-    let changes: [(&str, fn(&mut support::model::Tensor)); 2] = [
+    type Change = fn(&mut support::model::Tensor);
+    let changes: [(&str, Change); 2] = [
         ("model.norm.weight", |tensor| tensor.data[..4].fill(0xff)),
         (up, |tensor| tensor.shape = vec![1, tensor.shape.iter().product()]),
     ];

@@ -68,6 +68,7 @@ struct Owner {
 
 impl Owner {
     /// Returns this process.
+    #[allow(clippy::disallowed_methods, reason = "these files are made by the kernel")]
     fn this() -> Self {
         let kernel = |name: &str| {
             let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}"));
