@@ -138,7 +138,7 @@ fn two_processes_cannot_write_one_run() {
     let said = String::from_utf8(output.stderr).unwrap();
     // The code says that the same command may succeed later.
     assert_eq!(output.status.code(), Some(75), "{said}");
-    for part in [".small.partial", "being written by process ", "another name"] {
+    for part in [".small.partial", "being written by another process", "another name"] {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!((said.lines().count(), place.entries()), (1, before));

@@ -216,7 +216,7 @@ fn every_number_of_every_method_has_a_range() {
         registry.option_ranges(&listing).into_iter().find(|(name, _)| name == option).unwrap().1
     };
     assert_eq!(range("expected-attention", "future"), "1 to 65536");
-    assert_eq!(range("window-attention", "kernel"), "1 to 67108863, odd");
+    assert_eq!(range("window-attention", "kernel"), "1 to 67108864, odd");
     assert_eq!(range("window-attention", "sinks"), "0 to 67108864");
     assert_eq!(range("adaptive", "safeguard"), "0 to 1");
     assert_eq!(range("r-kv", "threshold"), "-1 to 1");

@@ -168,7 +168,7 @@ fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
         changed("horizon = 127", "horizon = 127\nbudget = 3"),
         "'lab/sweep.toml', experiment 'scorers': there is no key 'budget': remove it, or write 'budgets' if that is \
          meant, or another of name, models, texts, context, horizon, budgets, policies, pairs, equal, metrics, tasks, \
-         calibration, seeds, draws, equivalence, controls, analysis, forms, when, positions, kv"
+         calibration, seeds, draws, equivalence, controls, analysis, cell_seconds, forms, when, positions, kv"
     );
     assert_eq!(
         changed("context = 896", "context = \"long\""),

@@ -265,11 +265,12 @@ fn a_cancelled_training_keeps_its_step_and_abandoned_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (recipe, corpus) = (recipe(Style::TwoB4T), corpus(folder.path()));
     let run = folder.path().join("run");
+    let left = run.join(".checkpoint.safetensors.bitkv-4294967295-0.tmp");
+    fs::create_dir(&run).unwrap();
+    fs::write(&left, "half").unwrap();
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     let error = trainer.run(Some(usize::MAX), &Cancelling).unwrap_err();
     assert!(matches!(error, bitkv_train::Error::Cancelled));
-    let left = run.join(".checkpoint.safetensors.4294967295-0.tmp");
-    fs::write(&left, "half").unwrap();
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     assert!(trainer.position().step == 1 && !left.exists());
     // The largest number of further steps does not wrap.
@@ -286,7 +287,7 @@ fn an_export_appears_whole_and_replaces_nothing() {
     let trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     let export = || export(&out, (&recipe, "recipe"), &corpus, None, &trainer, &run);
     fs::create_dir(&out).unwrap();
-    let left = folder.path().join(".model.4294967295-0.tmp");
+    let left = folder.path().join(".model.bitkv-4294967295-0.tmp");
     fs::create_dir(&left).unwrap();
     export().unwrap();
     assert!(out.join("README.md").exists() && !left.exists());
