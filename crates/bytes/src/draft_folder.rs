@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a folder is opened to be locked")]
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -38,10 +38,9 @@ impl DraftFolder {
         loop {
             let draft = unused_name(path);
             disk::create_folders(&draft)?;
-            // Another process may remove the folder before it is locked.
+            // Another process may remove the folder before it is locked, or be removing it.
             let Ok(lock) = File::open(&draft) else { continue };
-            let _ = lock.try_lock();
-            if draft.is_dir() {
+            if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) && draft.is_dir() {
                 return Ok(DraftFolder { path: path.into(), draft: Some(draft), _lock: lock });
             }
         }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
     process,
@@ -31,10 +31,9 @@ pub(crate) fn create_draft(path: &Path) -> io::Result<(DiskFile, PathBuf)> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
-                // A file system without locks has no other protection than the process id in the name.
-                let _ = file.try_lock();
-                // Another process may have removed the file before it was locked.
-                if file.is_at(&name) {
+                // Another process may be removing the file, or have removed it, before it was locked. A file
+                // system without locks has no other protection than the process id in the name.
+                if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && file.is_at(&name) {
                     return Ok((file, name));
                 }
             }
@@ -61,7 +60,9 @@ pub fn remove_drafts(folder: &Path) {
     }
     let Ok(entries) = fs::read_dir(folder) else { return };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    for path in paths.filter(|path| is_draft(path) && is_left(path)) {
+    for path in paths.filter(|path| is_draft(path)) {
+        // The lock is kept until the draft is gone, so that its owner notices.
+        let Some(_lock) = lock_left(&path) else { continue };
         let _ = if path.is_dir() { disk::remove_folder(&path) } else { disk::remove_file(&path) };
     }
 }
@@ -74,11 +75,11 @@ fn is_draft(path: &Path) -> bool {
     name.starts_with('.') && numbers.is_some_and(|(process, count)| is_number(process) && is_number(count))
 }
 
-/// Whether no process writes the draft at this path any longer. A link is never a draft.
-fn is_left(path: &Path) -> bool {
-    let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
-    kind.is_ok_and(|kind| kind.is_file() || kind.is_dir())
-        && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+/// Locks a draft that no process writes any longer; returns `None` if it is in use. A link is never a draft.
+fn lock_left(path: &Path) -> Option<File> {
+    let kind = path.symlink_metadata().ok()?.file_type();
+    let file = (kind.is_file() || kind.is_dir()).then(|| File::open(path).ok()).flatten()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 #[cfg(test)]

@@ -49,6 +49,13 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "rows.csv", changed, &["line 2", "checksum"]);
     // A key and a value that occur twice.
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\"]\nkv = [\"f16\"]", 1);
+    let changed = |text: &str| text.replace("Which is best?", "Which is worst?");
+    refused(
+        &place,
+        "definition.toml",
+        changed,
+        &["definition.toml' is not", "is not the file that the run wrote"],
+    );
     refused(&place, "definition.toml", twice, &["line 9 gives the key 'kv' a second time", "remove one"]);
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
     refused(&place, "definition.toml", twice, &["kv lists \"f16\" twice"]);

@@ -2,6 +2,9 @@
 
 use crate::{Form, KvFormat, MetricGroup, ScoredTask, When};
 
+/// The most characters of the name of a section. Files are named after it.
+pub(crate) const MOST_CHARACTERS: usize = 100;
+
 /// Why a definition cannot be used. The message is a clause with the key, its value and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -16,7 +19,9 @@ pub enum DefinitionError {
     NewerFormat { format: i64, known: usize },
     #[error("format must be a whole number of at least 1: write format = {known}")]
     NoFormat { known: usize },
-    #[error("name = \"{name}\" is not a valid name: use lower-case letters, digits and hyphens")]
+    #[error(
+        "name = \"{name}\" is not a valid name: use at most {MOST_CHARACTERS} lower-case letters, digits and hyphens"
+    )]
     Name { name: String },
     #[error("two sections are named '{name}': rename one of them")]
     NameTwice { name: String },

@@ -129,11 +129,21 @@ impl Manifest {
         self.options.get("definition_sha256")?.as_str()
     }
 
-    /// Checks that the files of rows in the run folder, compressed or not, are those that the run wrote.
+    /// Checks that the definition and the files of rows in the run folder, compressed or not, are those that
+    /// the run wrote.
     ///
     /// # Errors
     /// Fails if a file is missing or has changed. The message names the first one.
     pub fn check_files(&self, folder: &Path) -> Result<(), RecordError> {
+        if let Some(expected) = self.definition_sha256() {
+            let path = folder.join("definition.toml");
+            let bytes = bitkv_bytes::read_bytes(&path, bitkv_bytes::limit::DEFINITION);
+            let bytes = bytes.map_err(|source| RecordError::Read { path: path.clone(), source })?;
+            if crate::sha256(&bytes) != expected {
+                let (file, reason) = (path.display().to_string(), ContentError::OtherFile);
+                return Err(RecordError::Content { file, kind: "definition of this run", reason });
+            }
+        }
         for file in &self.files {
             let path = folder.join(&file.name);
             let bytes = rows::read(&path);

@@ -10,8 +10,12 @@ const MOST: f64 = 100.0;
 /// Checks the steps of the normalizer and the pre-tokenizer.
 ///
 /// # Errors
-/// Returns the reason if they can make a text more than 100 times as long.
+/// Returns the reason if they can make a text more than 100 times as long, or if precompiled rules say that
+/// they are longer than they are: their reader would reserve that much memory.
 pub(crate) fn check(steps: &[&Value]) -> Result<(), String> {
+    if steps.iter().any(|step| step["type"] == "Precompiled" && !is_complete(step)) {
+        return Err("its precompiled rules are damaged".into());
+    }
     let all: f64 = steps.iter().map(|step| factor(step)).product();
     if all <= MOST {
         return Ok(());
@@ -37,12 +41,24 @@ fn factor(step: &Value) -> f64 {
     }
 }
 
+/// Returns whether the trie of precompiled rules is as long as they say.
+fn is_complete(step: &Value) -> bool {
+    let (bytes, trie) = decoded(step["precompiled_charsmap"].as_str().unwrap_or_default());
+    bytes.is_empty() || trie <= bytes.len().saturating_sub(4)
+}
+
+/// Returns the bytes of the rules of SentencePiece, and the size of their trie in bytes. Rules that cannot be
+/// decoded are empty; they are refused when they are read.
+fn decoded(rules: &str) -> (Vec<u8>, usize) {
+    let bytes = STANDARD.decode(rules).unwrap_or_default();
+    let trie = bytes.first_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    (bytes, trie)
+}
+
 /// Returns the length of the longest replacement in the rules of SentencePiece: the size of a trie, the trie,
 /// and texts that end with a zero byte.
 fn longest_replacement(rules: &str) -> f64 {
-    // Rules that cannot be decoded are refused when they are read.
-    let bytes = STANDARD.decode(rules).unwrap_or_default();
-    let trie = bytes.first_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    let (bytes, trie) = decoded(rules);
     let texts = bytes.get(4 + trie..).unwrap_or_default();
     let lengths = texts.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).chars().count());
     lengths.max().unwrap_or(0).max(1) as f64
@@ -69,6 +85,15 @@ mod tests {
             json!({"type": "Prepend", "prepend": long}),
         ] {
             assert!(check(&[&step]).is_err(), "{step}");
+        }
+    }
+
+    #[test]
+    fn rules_that_are_shorter_than_they_say_are_refused() {
+        for size in [0xffff_ffff_u32, 0xf000_0000, 5, 1] {
+            let rules = STANDARD.encode(size.to_le_bytes());
+            let step = json!({"type": "Precompiled", "precompiled_charsmap": rules});
+            assert!(check(&[&step]).unwrap_err().contains("damaged"), "{size}");
         }
     }
 

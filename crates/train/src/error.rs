@@ -17,6 +17,8 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: Source },
+    #[error("{} is being written by another process: wait until it ends, or give another --out", path.display())]
+    Locked { path: PathBuf },
     #[error("cannot create the folder {}: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
     #[error("cannot read the recipe {}{}: {}", path.display(), recipe_line(text, source), source.message())]

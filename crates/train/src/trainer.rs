@@ -1,6 +1,7 @@
 //! The training loop, which runs the stages, writes checkpoints and the log, and reports progress.
 
 use std::{
+    fs::TryLockError,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -72,6 +73,8 @@ pub struct Trainer<'a> {
     optimizer: Optimizer,
     position: Position,
     log: csv::Writer<DiskFile>,
+    /// No other process can train in the folder while this file is open.
+    _lock: DiskFile,
 }
 
 impl<'a> Trainer<'a> {
@@ -87,6 +90,7 @@ impl<'a> Trainer<'a> {
         precision: Precision,
     ) -> Result<Trainer<'a>> {
         disk::create_folders(folder).map_err(Error::creating(folder))?;
+        let lock = lock(folder)?;
         corpus.check_length(recipe.shape.max_positions)?;
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
         let inputs = Inputs { recipe, data: &corpus.hashes, precision };
@@ -97,7 +101,7 @@ impl<'a> Trainer<'a> {
         let log = open_log(&folder.join(LOG), position.step)?;
         let words = Words::new(&corpus.tokenizer)?;
         let folder = folder.to_owned();
-        Ok(Trainer { recipe, corpus, words, precision, folder, model, optimizer, position, log })
+        Ok(Trainer { recipe, corpus, words, precision, folder, model, optimizer, position, log, _lock: lock })
     }
 
     /// The model, with the weights after the last step.
@@ -259,6 +263,17 @@ impl<'a> Trainer<'a> {
     fn save(&self) -> Result<()> {
         let inputs = Inputs { recipe: self.recipe, data: &self.corpus.hashes, precision: self.precision };
         checkpoint::save(&self.folder, inputs, &self.model, &self.optimizer, &self.position)
+    }
+}
+
+/// Locks the folder of a run for this process. The lock ends with the process.
+fn lock(folder: &Path) -> Result<DiskFile> {
+    let path = folder.join(".lock");
+    let file = DiskFile::append(&path).map_err(Error::writing(path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: folder.to_owned() }),
+        // A file system without locks protects nothing.
+        _ => Ok(file),
     }
 }
 

@@ -271,6 +271,9 @@ fn a_cancelled_training_keeps_its_step_and_abandoned_files_are_removed() {
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     let error = trainer.run(Some(usize::MAX), &Cancelling).unwrap_err();
     assert!(matches!(error, bitkv_train::Error::Cancelled));
+    let locked = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).err().unwrap();
+    assert!(locked.to_string().contains("is being written by another process"), "{locked}");
+    drop(trainer);
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     assert!(trainer.position().step == 1 && !left.exists());
     // The largest number of further steps does not wrap.

@@ -2,6 +2,7 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, MetricGroup};
+use crate::definition_error::MOST_CHARACTERS;
 use crate::gap::Gaps;
 use crate::{AskedBudget, DefinitionError, Form, PolicyText, ScoredTask, TaskKind};
 
@@ -92,10 +93,12 @@ pub(super) fn experiment(experiment: &Experiment, place: &Place, gaps: &mut Gaps
     }
 }
 
-/// Checks that a name has only lower-case letters, digits and hyphens, and not only hyphens.
+/// Checks that a name has only lower-case letters, digits and hyphens, not only hyphens, and not too many,
+/// because files are named after it.
 fn characters(name: &str) -> Result<(), DefinitionError> {
     let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    match name.chars().all(is_valid) && name.contains(|c| c != '-') {
+    let is_short = name.len() <= MOST_CHARACTERS;
+    match is_short && name.chars().all(is_valid) && name.contains(|c| c != '-') {
         true => Ok(()),
         false => Err(DefinitionError::Name { name: name.to_owned() }),
     }
