@@ -131,7 +131,7 @@ rows! {
         "The share of answers that guessing among the tokens of the context gets right.";
     /// Where the answer is in the context: 0 at the start, 1 at the end.
     depth: Option<f64>, Optional;
-    /// Why the cell failed, in one line (see [`crate::one_line`]). Empty if it was measured.
+    /// Why the cell failed, in one line (see [`one_line()`](crate::one_line())). Empty if it was measured.
     error: Option<String>, Optional;
 }
 

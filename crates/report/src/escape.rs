@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(markdown("a|b *c* <d> [e](f)"), r"a\|b \*c\* \<d\> [e]\(f)");
         assert_eq!(markdown("kl_nats _x_ a__b _"), r"kl_nats \_x\_ a\_\_b \_");
         assert_eq!(markdown("0.5 [0.4, 0.6]\nnext"), "0.5 [0.4, 0.6] next");
-        assert_eq!(terminal("a\u{1b}[31m\nb"), "a [31m b");
+        assert_eq!(terminal("a\u{1b}[31m\nb"), r"a\u{1b}[31m b");
         assert_eq!(
             wrapped("one two  three ausgesprochenlang é", 8),
             ["one two", "three", "ausgesprochenlang", "é"]
