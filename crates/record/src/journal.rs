@@ -47,7 +47,10 @@ impl<R: Row> Journal<R> {
         let bytes = bitkv_bytes::read_regular_bytes(&path)
             .map_err(|source| RecordError::Read { path: path.clone(), source })?;
         let header = header::<R>(fingerprint);
+        let mut body = bytes.get(header.len()..).unwrap_or_default();
         if !has_a_row(&bytes) {
+            // What there is may be a damaged header with a part of a row.
+            body = &[];
             file.truncate(0).map_err(fail)?;
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync().map_err(fail)?;
@@ -60,7 +63,6 @@ impl<R: Row> Journal<R> {
         let (offsets, notes, length) = (HashMap::new(), Vec::new(), header.len() as u64);
         let mut journal =
             Self { path, finished, file, length, offsets, unsynced: 0, notes, rows: PhantomData };
-        let body = bytes.get(header.len()..).unwrap_or_default();
         match journal.read_back(body) {
             None => {
                 let length = journal.length;

@@ -162,7 +162,7 @@ fn errors_about_short_texts_name_the_file_and_the_length() {
     fs::write(folder.path().join("train.txt"), text(300)).unwrap();
     let message = open();
     assert!(
-        message.contains("train.txt is enough") && message.contains("add text, or use a smaller vocabulary"),
+        message.contains("train.txt holds") && message.contains("at least 4097 are needed: add text"),
         "{message}"
     );
     let corpus = corpus(folder.path());
